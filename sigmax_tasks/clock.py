@@ -1,0 +1,99 @@
+"""The one clock. Market time stands still at as-of in replay and simulation; wall time does not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the project reads of time."""
+
+    def now(self) -> datetime:
+        """Aware UTC wall time."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds for measuring spans."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+_clock: Clock = SystemClock()
+
+
+def now() -> datetime:
+    """Aware UTC wall time of the clock that is set."""
+    return _clock.now()
+
+
+def monotonic() -> float:
+    return _clock.monotonic()
+
+
+def sleep(seconds: float) -> None:
+    _clock.sleep(seconds)
+
+
+@contextmanager
+def use_clock(clock: Clock) -> Iterator[None]:
+    """Put another clock in place of the machine's, for tests."""
+    global _clock  # noqa: PLW0603  # the one clock is the one piece of shared state
+    before = _clock
+    _clock = clock
+    try:
+        yield
+    finally:
+        _clock = before
+
+
+@dataclass(frozen=True)
+class RunClock:
+    """Market time of one run: ``as_of`` where it is set, else the wall clock."""
+
+    as_of: datetime | None = None
+
+    def now(self) -> datetime:
+        return self.as_of if self.as_of is not None else now()
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.now().timestamp() * 1000)
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment on the monotonic clock."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(monotonic() + seconds)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, never below 0."""
+        return max(0.0, self.at - monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return monotonic() >= self.at

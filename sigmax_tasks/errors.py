@@ -1,0 +1,161 @@
+"""The errors of the engine, the sources and the command line: branches of the one error tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from sigmax_planner.errors import SigmaxError
+
+__all__ = [
+    "BadPayloadError",
+    "ClusterUnreachableError",
+    "ConfigurationError",
+    "EngineError",
+    "HandlerError",
+    "NeverHereError",
+    "NoDecisionError",
+    "NotOfferedError",
+    "PermanentSourceError",
+    "RateLimitedError",
+    "RunCancelledError",
+    "RunLostError",
+    "RunNotFoundError",
+    "SigmaxError",
+    "SourceError",
+    "TaskTimeoutError",
+    "TransientSourceError",
+    "UnknownKeyError",
+    "WrongQuestionError",
+]
+
+
+class ConfigurationError(SigmaxError):
+    """The configuration cannot be used; nothing has run."""
+
+
+class UnknownKeyError(ConfigurationError):
+    """A configuration key that does not exist. ``where`` names the file or option."""
+
+    def __init__(self, key: str, where: str, known: Iterable[str]) -> None:
+        self.key = key
+        self.where = where
+        self.known = tuple(sorted(known))
+        near = get_close_matches(key, self.known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(self.known[:20])}"
+        super().__init__(f"unknown configuration key {key!r} in {where}: {hint}")
+
+
+class HandlerError(ConfigurationError):
+    """A task has no function to run it."""
+
+    def __init__(self, task_id: str, handler: str, problem: str) -> None:
+        self.task_id = task_id
+        self.handler = handler
+        super().__init__(
+            f"task {task_id!r} has no usable handler {handler!r}: {problem}",
+            advice="name an importable function as package.module:function",
+        )
+
+
+class SourceError(SigmaxError):
+    """A provider gave no usable answer. ``provider`` is its id in sources.yaml."""
+
+    transient = False
+
+    def __init__(self, provider: str, problem: str, *, advice: str = "") -> None:
+        self.provider = provider
+        self.problem = " ".join(problem.split())[:300]
+        super().__init__(f"{provider}: {self.problem}", advice=advice)
+
+
+class TransientSourceError(SourceError):
+    """Worth another attempt: connection, time-out, 5xx. ``retry_after_seconds`` if stated."""
+
+    transient = True
+
+    def __init__(
+        self, provider: str, problem: str, *, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(provider, problem)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimitedError(TransientSourceError):
+    """The provider asks us to slow down (429, 418, or an error body that says so)."""
+
+
+class PermanentSourceError(SourceError):
+    """Asking the same provider the same thing again gives the same answer."""
+
+
+class NeverHereError(PermanentSourceError):
+    """The provider does not serve this place (451, geo-block): skip it for the whole run."""
+
+
+class WrongQuestionError(PermanentSourceError):
+    """The provider does not know what was asked for (404, 422, unknown symbol)."""
+
+
+class NotOfferedError(PermanentSourceError):
+    """Known before asking: this provider does not offer this (time frame, asset, metric)."""
+
+
+class BadPayloadError(PermanentSourceError):
+    """The answer is not what the provider promises: wrong type, empty, stale or out of domain."""
+
+
+class TaskTimeoutError(SigmaxError):
+    """A task reached its time limit."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
+        super().__init__(f"timed out after {limit_seconds:g} s")
+
+
+class EngineError(SigmaxError):
+    """The cluster could not do what was asked."""
+
+
+class ClusterUnreachableError(EngineError):
+    """No answer from the broker, or no worker."""
+
+
+class RunNotFoundError(EngineError):
+    """No run of that id is kept."""
+
+    def __init__(self, run_id: str, where: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"run {run_id!r} is not known in {where}", advice="list the runs with: sigmax history"
+        )
+
+
+class RunLostError(EngineError):
+    """The run vanished from the store before its decision."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"run {run_id} was lost: the store no longer holds it",
+            advice="give Redis persistence (appendonly yes) and submit again",
+        )
+
+
+class RunCancelledError(EngineError):
+    """The run was cancelled before its decision."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"run {run_id} was cancelled")
+
+
+class NoDecisionError(EngineError):
+    """The run gave no decision in time."""
+
+    def __init__(self, run_id: str, waited_seconds: float) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"run {run_id} gave no decision within {waited_seconds:.0f} s",
+            advice="look at the workers with: celery -A sigmax_tasks inspect active",
+        )

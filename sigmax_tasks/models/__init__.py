@@ -1,0 +1,1 @@
+"""Frozen messages in the order of the flow: observations, research, decision."""

@@ -1,0 +1,171 @@
+"""The messages of the decision chain, in the order of the flow."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from sigmax_planner.models import DataMode, Message, ResearchPlan, Symbol, Usd, UtcTime
+from sigmax_tasks.models.research import RunSummary
+
+
+class Gap(Message):
+    """Something the decision was made without."""
+
+    task_id: str
+    source: str
+    reason: str
+
+
+class ValidationReport(Message):
+    """Is the research good enough to decide on? All shares in [0, 1].
+
+    ``failures`` are the hard gates that were missed; ``passed`` is score >= threshold and none.
+    """
+
+    score: float = Field(ge=0, le=1)
+    threshold: float = Field(ge=0, le=1)
+    passed: bool
+    completeness: float = Field(ge=0, le=1)
+    quality: float = Field(ge=0, le=1)
+    freshness: float = Field(ge=0, le=1)
+    coverage: float = Field(ge=0, le=1)
+    sources_seen: tuple[str, ...]
+    failures: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+class Argument(Message):
+    """One argument of a case. ``weight`` = |polarity| x reliability x task weight, after rebuttal."""
+
+    evidence_id: str
+    task_id: str
+    claim: str
+    weight: float = Field(ge=0)
+    rebuttals: tuple[str, ...] = ()
+
+
+class Case(Message):
+    """All arguments of one side, strongest first; ``total`` is the sum of weights."""
+
+    side: str
+    arguments: tuple[Argument, ...]
+    total: float = Field(ge=0)
+
+
+class DebateRecord(Message):
+    """Bull against bear. ``net`` in [-1, 1]; ``arithmetic`` shows how it came about."""
+
+    bull: Case
+    bear: Case
+    rounds: int = Field(ge=0)
+    net: float = Field(ge=-1, le=1)
+    arithmetic: str
+    method: str = "rules"
+
+
+class Contribution(Message):
+    """What one task adds to the composite score: score x strength x weight."""
+
+    task_id: str
+    score: float
+    strength: float
+    weight: float
+    contribution: float
+
+
+class Analysis(Message):
+    """The composite view. ``score`` in [-1, 1], ``confidence`` in [0, 1] capped by coverage."""
+
+    score: float = Field(ge=-1, le=1)
+    confidence: float = Field(ge=0, le=1)
+    confidence_cap: float = Field(ge=0, le=1)
+    regime: str
+    contributions: tuple[Contribution, ...]
+    reasoning: tuple[str, ...] = ()
+
+
+class RiskAssessment(Message):
+    """Limits on what may be done. Fractions are of equity or of price as the name says."""
+
+    reference_price: float | None = None
+    realised_volatility_annual: float | None = None
+    atr: float | None = None
+    stop_distance_fraction: float | None = None
+    value_at_risk_95_fraction: float | None = None
+    expected_shortfall_95_fraction: float | None = None
+    expected_slippage_fraction: float | None = None
+    correlation_to_btc: float | None = None
+    size_cap_fraction: float = Field(ge=0, le=1)
+    vetoes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Sizing(Message):
+    """Share of equity, with the steps that led to it."""
+
+    size_fraction: float = Field(ge=0, le=1)
+    kelly_fraction: float = Field(ge=0)
+    volatility_target_fraction: float = Field(ge=0)
+    steps: tuple[str, ...] = ()
+
+
+class Action(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+    HOLD = "HOLD"
+
+
+class Decision(Message):
+    """What to do, how sure, how much, and why. Free of ids and wall-clock times.
+
+    Prices are in the quote currency; ``horizon_hours`` is how long the view is meant to hold.
+    """
+
+    symbol: Symbol
+    risk_profile: str
+    data_mode: DataMode
+    simulated: bool
+    as_of: UtcTime
+    action: Action
+    confidence: float = Field(ge=0, le=1)
+    size_fraction: float = Field(ge=0, le=1)
+    reference_price: float | None = None
+    stop_price: float | None = None
+    take_profit_price: float | None = None
+    horizon_hours: float = Field(gt=0)
+    score: float = Field(ge=-1, le=1)
+    reasons: tuple[str, ...]
+    vetoes: tuple[str, ...] = ()
+    would_change: tuple[str, ...] = ()
+    validation: ValidationReport
+    debate: DebateRecord
+    analysis: Analysis
+    risk: RiskAssessment
+    sizing: Sizing
+    decision_hash: str = ""
+
+
+class Cost(Message):
+    """USD of a run: planned, spent, allowed (None: no limit)."""
+
+    estimated_usd: Usd
+    actual_usd: Usd
+    limit_usd: Usd | None = None
+
+
+class RunRecord(Message):
+    """The whole result of a run: decision, plan, summary and cost. What is kept and exported."""
+
+    run_id: str
+    created_at: UtcTime
+    finished_at: UtcTime
+    finished_by: str
+    partial: bool = False
+    decision: Decision
+    plan: ResearchPlan
+    research: RunSummary
+    cost: Cost
+    settings_hash: str
+    versions: dict[str, str]

@@ -1,0 +1,170 @@
+"""What research says: metrics, evidence, findings, and the outcome of each task."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from sigmax_planner.models import (
+    DataMode,
+    Message,
+    ResearchPlan,
+    Symbol,
+    TaskPriority,
+    Usd,
+    UtcTime,
+)
+from sigmax_tasks.models.observations import Lineage, Missing, Observation
+
+
+class TaskStatus(StrEnum):
+    """State of a task in a run; the last three are final."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Metric(Message):
+    """One computed number, its unit, and the observations it rests on."""
+
+    name: str
+    value: float
+    unit: str
+    observation_ids: tuple[str, ...] = Field(min_length=1)
+
+
+class Evidence(Message):
+    """One argument. ``polarity`` in [-1, 1]: above 0 speaks for a rise, below 0 for a fall.
+
+    ``reliability`` in [0, 1] says how far to trust it (sample size, age, thinness of the data).
+    ``evidence_id`` is ``task_id.short_name``, unique in a run.
+    """
+
+    evidence_id: str
+    task_id: str
+    claim: str = Field(max_length=300)
+    polarity: float = Field(ge=-1, le=1)
+    reliability: float = Field(ge=0, le=1)
+    metric_names: tuple[str, ...] = ()
+    observation_ids: tuple[str, ...] = Field(min_length=1)
+    observed_at: UtcTime
+    untrusted_text: bool = False
+
+
+class Finding(Message):
+    """The answer of one research task.
+
+    ``score`` in [-1, 1] (bearish to bullish), ``strength`` in [0, 1] (how much the data say at
+    all). ``labels`` holds words such as ``trend: up``. ``missing`` are the gaps, ``lineage`` every
+    observation used.
+    """
+
+    task_id: str
+    symbol: Symbol
+    as_of: UtcTime
+    score: float = Field(ge=-1, le=1)
+    strength: float = Field(ge=0, le=1)
+    summary: str = Field(max_length=400)
+    metrics: tuple[Metric, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+    missing: tuple[Missing, ...] = ()
+    lineage: tuple[Lineage, ...] = ()
+
+    def metric(self, name: str) -> float | None:
+        """The value of that name, None where it was not computed."""
+        return next((m.value for m in self.metrics if m.name == name), None)
+
+    @property
+    def sources_used(self) -> tuple[str, ...]:
+        return tuple(sorted({item.source for item in self.lineage}))
+
+
+class ResearchInputs(Message):
+    """All that a handler gets. ``upstream`` holds the findings of its dependencies."""
+
+    task_id: str
+    symbol: Symbol
+    as_of: UtcTime
+    watchlist: tuple[Symbol, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    upstream: dict[str, Finding] = Field(default_factory=dict)
+
+
+class TaskOutcome(Message):
+    """How a task of a run ended. Exactly one is kept per run and task, the first."""
+
+    task_id: str
+    status: Literal[TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.SKIPPED]
+    reason: str = ""
+    finding: Finding | None = None
+    missing: tuple[Missing, ...] = ()
+    attempts: int = Field(default=0, ge=0)
+    started_at: UtcTime
+    finished_at: UtcTime
+    duration_seconds: float = Field(ge=0)
+    cost_usd: Usd = Decimal(0)
+    requests: int = Field(default=0, ge=0)
+    providers: tuple[str, ...] = ()
+    worker: str = ""
+
+
+class ResearchBundle(Message):
+    """Everything the tasks of a run found, nothing dropped; outcomes in plan order."""
+
+    symbol: Symbol
+    as_of: UtcTime
+    data_mode: DataMode
+    plan: ResearchPlan
+    outcomes: tuple[TaskOutcome, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(o.finding for o in self.outcomes if o.finding is not None)
+
+    @property
+    def missing(self) -> tuple[tuple[str, Missing], ...]:
+        """(task_id, gap) of every gap of every task."""
+        return tuple((o.task_id, gap) for o in self.outcomes for gap in o.missing)
+
+    def priority_of(self, task_id: str) -> TaskPriority:
+        return self.plan.task(task_id).priority
+
+    def finding(self, task_id: str) -> Finding | None:
+        return next((f for f in self.findings if f.task_id == task_id), None)
+
+
+class TaskDetail(Message):
+    """One row of a run's summary."""
+
+    task_id: str
+    status: TaskStatus
+    reason: str = ""
+    attempts: int
+    duration_seconds: float
+    cost_usd: Usd
+    worker: str
+    providers: tuple[str, ...] = ()
+    missing: tuple[Missing, ...] = ()
+
+
+class RunSummary(Message):
+    """Counts and times of a run: completed + failed + skipped = total_tasks, always."""
+
+    total_tasks: int
+    completed: int
+    failed: int
+    skipped: int
+    success_rate: float = Field(ge=0, le=1)
+    duration_seconds: float = Field(ge=0)
+    sequential_seconds: float = Field(ge=0)
+    speedup: float = Field(ge=0)
+    tasks: tuple[TaskDetail, ...]
+    alerts: tuple[str, ...] = ()

@@ -1,0 +1,22 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real recordings; the test skips where it is absent, and fails in CI."""
+    folder = Path(os.environ.get("SIGMAX_SHARED_DATA", REPO.parent / "shared" / "data"))
+    if not folder.is_dir():
+        message = f"real recordings are not at {folder} (set SIGMAX_SHARED_DATA)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
