@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,11 +69,11 @@ class TaskGraph:
 
     def with_dependencies(self, task_ids: Iterable[str]) -> frozenset[str]:
         """These tasks and everything they wait for, directly or not."""
-        return _closure(task_ids, self.dependencies)
+        return _closure(task_ids, self.dependencies, self.dependencies)
 
-    def with_dependents(self, task_ids: Iterable[str]) -> frozenset[str]:
-        """These tasks and everything that waits for them, directly or not."""
-        return _closure(task_ids, self.dependents)
+    def with_dependents(self, task_ids: Iterable[str], within: Container[str]) -> frozenset[str]:
+        """These tasks and everything ``within`` that waits for them, directly or through it."""
+        return _closure(task_ids, self.dependents, within)
 
     def inherited(self, ranks: Mapping[str, int]) -> dict[str, int]:
         """The rank of each task, or that of the most urgent task that waits for it.
@@ -85,16 +85,18 @@ class TaskGraph:
         for task_id in reversed(self.order):
             if task_id in ranks:
                 waiting = (best[d] for d in self.dependents[task_id] if d in best)
-                best[task_id] = min(ranks[task_id], *waiting, ranks[task_id])
+                best[task_id] = min([ranks[task_id], *waiting])
         return best
 
 
-def _closure(task_ids: Iterable[str], edges: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+def _closure(
+    task_ids: Iterable[str], edges: Mapping[str, tuple[str, ...]], within: Container[str]
+) -> frozenset[str]:
     seen = set(task_ids)
     stack = list(seen)
     while stack:
         for neighbour in edges[stack.pop()]:
-            if neighbour not in seen:
+            if neighbour in within and neighbour not in seen:
                 seen.add(neighbour)
                 stack.append(neighbour)
     return frozenset(seen)

@@ -6,7 +6,7 @@ All models are frozen. Money is Decimal USD, times are aware UTC, durations are 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal

@@ -1,8 +1,8 @@
 """Candle arithmetic: the time frames and how fine candles make coarse ones.
 
-A row is ``(open_time_ms, open, high, low, close, volume)``; times are unix milliseconds, UTC. Buckets
-start at multiples of their length counted from the unix epoch, except weeks, which start on Monday
-00:00 UTC (the epoch was a Thursday).
+A row is ``(open_time_ms, open, high, low, close, volume)``; times are unix milliseconds, UTC.
+Buckets start at multiples of their length counted from the unix epoch, except weeks, which start
+on Monday 00:00 UTC (the epoch was a Thursday).
 """
 
 from __future__ import annotations

@@ -37,12 +37,16 @@ class ValidationReport(Message):
 
 
 class Argument(Message):
-    """One argument of a case. ``weight`` = |polarity| x reliability x task weight, after rebuttal."""
+    """One argument of a case. ``weight`` = |polarity| x reliability x task weight, after rebuttal.
+
+    ``base_weight`` is the weight before any rebuttal.
+    """
 
     evidence_id: str
     task_id: str
     claim: str
     weight: float = Field(ge=0)
+    base_weight: float = Field(default=0.0, ge=0)
     rebuttals: tuple[str, ...] = ()
 
 
@@ -66,46 +70,83 @@ class DebateRecord(Message):
 
 
 class Contribution(Message):
-    """What one task adds to the composite score: score x strength x weight."""
+    """What one task adds to the composite score: score x strength x weight x informed.
+
+    ``weight`` is the share of the planned weights. ``informed`` in [0, 1] is the share of the task
+    that is there and fresh; the rest of its weight counts against the view as ``unknown``.
+    """
 
     task_id: str
     score: float
     strength: float
     weight: float
     contribution: float
+    informed: float = Field(default=1.0, ge=0, le=1)
+    unknown: float = Field(default=0.0, ge=0)
 
 
 class Analysis(Message):
-    """The composite view. ``score`` in [-1, 1], ``confidence`` in [0, 1] capped by coverage."""
+    """The composite view. ``score`` in [-1, 1], ``confidence`` in [0, 1] capped by coverage.
+
+    ``confidence`` is in the direction of ``score``. ``raw_score`` is the plain sum of the
+    contributions, ``agreement`` the weight share of the tasks that lean the way of the score,
+    ``debate_support`` in [0, 1) what the debate's case for that side is worth.
+    """
 
     score: float = Field(ge=-1, le=1)
     confidence: float = Field(ge=0, le=1)
     confidence_cap: float = Field(ge=0, le=1)
     regime: str
     contributions: tuple[Contribution, ...]
+    raw_score: float = Field(default=0.0, ge=-1, le=1)
+    agreement: float = Field(default=0.0, ge=0, le=1)
+    debate_support: float = Field(default=0.0, ge=0, le=1)
     reasoning: tuple[str, ...] = ()
 
 
+class RiskCheck(Message):
+    """One limit. ``factor`` in [0, 1] is what it leaves of the profile's cap.
+
+    ``value`` None is unknown; ``arithmetic`` shows the numbers.
+    """
+
+    name: str
+    value: float | None
+    limit: float
+    factor: float = Field(ge=0, le=1)
+    arithmetic: str
+
+
 class RiskAssessment(Message):
-    """Limits on what may be done. Fractions are of equity or of price as the name says."""
+    """Limits on what may be done. Fractions are of equity or of price as the name says.
+
+    ``size_cap_fraction`` = the profile's cap x the smallest factor of ``checks``.
+    """
 
     reference_price: float | None = None
     realised_volatility_annual: float | None = None
     atr: float | None = None
     stop_distance_fraction: float | None = None
+    take_profit_distance_fraction: float | None = None
     value_at_risk_95_fraction: float | None = None
     expected_shortfall_95_fraction: float | None = None
     expected_slippage_fraction: float | None = None
     correlation_to_btc: float | None = None
     size_cap_fraction: float = Field(ge=0, le=1)
+    checks: tuple[RiskCheck, ...] = ()
     vetoes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 class Sizing(Message):
-    """Share of equity, with the steps that led to it."""
+    """Share of equity, with the steps that led to it.
+
+    ``kelly_fraction`` is the share of equity that fractional Kelly puts at risk between price and
+    stop; ``volatility_target_fraction`` the position that meets the volatility target.
+    """
 
     size_fraction: float = Field(ge=0, le=1)
+    win_probability: float | None = Field(default=None, ge=0, le=1)
     kelly_fraction: float = Field(ge=0)
     volatility_target_fraction: float = Field(ge=0)
     steps: tuple[str, ...] = ()
@@ -121,6 +162,8 @@ class Decision(Message):
     """What to do, how sure, how much, and why. Free of ids and wall-clock times.
 
     Prices are in the quote currency; ``horizon_hours`` is how long the view is meant to hold.
+    ``confidence`` is in the direction of ``score`` whatever the action, and 0 where the research
+    did not pass validation.
     """
 
     symbol: Symbol

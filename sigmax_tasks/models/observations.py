@@ -17,11 +17,15 @@ CandleRow = tuple[int, float, float, float, float, float]
 
 
 class Lineage(Message):
-    """Where one observation came from. ``observation_id`` is unique in its task and repeatable."""
+    """Where one observation came from. ``observation_id`` is unique in its task and repeatable.
+
+    ``source``, ``kind`` and ``name`` are those of the :class:`DataNeed` it fills.
+    """
 
     observation_id: str
     source: str
     kind: str
+    name: str = ""
     provider: str
     endpoint: str
     symbol: Symbol | None = None

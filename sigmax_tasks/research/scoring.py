@@ -59,14 +59,11 @@ def weighted_score(evidence: Sequence[Evidence]) -> float:
 def strength_of(evidence: Sequence[Evidence]) -> float:
     """How much the evidence says at all, in [0, 1], whatever its direction.
 
-    (sum r^2 / sum r) x (1 - exp(-2 sum r)) over the reliabilities r: the mean reliability, the
-    reliable counting more, and less than it where there is little evidence altogether.
+    1 - exp(-R / 2) with R the sum of reliabilities: 0.12 for one argument of 0.25, 0.39 for two
+    of 0.5, 0.71 for five. Arguments of one task lean on the same data; hence the half.
     """
     weight = math.fsum(item.reliability for item in evidence)
-    if weight <= 0:
-        return 0.0
-    squares = math.fsum(item.reliability**2 for item in evidence)
-    return clip(squares / weight * -math.expm1(-2.0 * weight), 0.0, 1.0)
+    return clip(-math.expm1(-weight / 2.0), 0.0, 1.0)
 
 
 def shortened(text: str, limit: int) -> str:
@@ -111,7 +108,8 @@ def finding_from(
     """
     _refuse_twins("metric", [item.name for item in metrics])
     _refuse_twins("evidence", [item.evidence_id for item in evidence])
-    cited = {key for item in (*metrics, *evidence) for key in item.observation_ids}
+    cited = {key for metric in metrics for key in metric.observation_ids}
+    cited |= {key for item in evidence for key in item.observation_ids}
     return Finding(
         task_id=task_id or inputs.task_id,
         symbol=inputs.symbol,

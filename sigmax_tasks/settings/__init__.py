@@ -1,0 +1,171 @@
+"""Configuration, validated once into frozen objects."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sigmax_planner.catalog import Catalog, TaskFile
+from sigmax_planner.planner import check_names
+from sigmax_planner.policy import PlanningPolicy
+from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
+from sigmax_tasks.models.policy import DecisionPolicy
+from sigmax_tasks.settings.layers import environment, read_layers
+from sigmax_tasks.settings.runtime import RuntimeSettings
+from sigmax_tasks.settings.sources import SourceSettings
+
+_SECTION_KEYS = {"tasks", "additional_tasks"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run. Built from a tree of plain values, see :meth:`from_tree`."""
+
+    planning: PlanningPolicy
+    catalog: Catalog
+    sources: SourceSettings
+    decision: DecisionPolicy
+    runtime: RuntimeSettings
+    tree: dict[str, Any]
+
+    @classmethod
+    def from_tree(
+        cls, tree: Mapping[str, Any], origins: Mapping[str, str] | None = None
+    ) -> Settings:
+        """Check the effective values; the first problem is a :class:`ConfigurationError`."""
+        origins = origins or {}
+        left = set(tree)
+        parts: dict[str, Any] = {}
+        models: tuple[tuple[str, type[BaseModel]], ...] = (
+            ("planning", PlanningPolicy),
+            ("sources", SourceSettings),
+            ("decision", DecisionPolicy),
+            ("runtime", RuntimeSettings),
+        )
+        for name, model in models:
+            keys = [key for key in tree if key in model.model_fields]
+            left.difference_update(keys)
+            parts[name] = _validate(model, {key: tree[key] for key in keys}, origins)
+        left -= _SECTION_KEYS
+        if left:
+            known = set().union(*(model.model_fields for _, model in models)) | _SECTION_KEYS
+            key = min(left)
+            raise UnknownKeyError(key, origins.get(key, "the configuration"), known)
+        try:
+            catalog = Catalog.from_mapping(
+                {key: tree[key] for key in _SECTION_KEYS if key in tree},
+                data_sources=parts["sources"].data_sources,
+            )
+        except ValidationError as error:
+            raise _problem(error, TaskFile, origins) from error
+        check_names(parts["planning"], catalog)
+        return cls(catalog=catalog, tree=dict(tree), **parts)
+
+    @cached_property
+    def snapshot(self) -> str:
+        """Canonical JSON of all that shapes a decision; where and how it runs is left out."""
+        kept = {
+            key: value
+            for key, value in self.tree.items()
+            if key not in RuntimeSettings.model_fields or key == "engine"
+        }
+        return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+    @cached_property
+    def snapshot_hash(self) -> str:
+        return hashlib.sha256(self.snapshot.encode()).hexdigest()
+
+    def with_snapshot(self, snapshot: str) -> Settings:
+        """These settings with the values of another's snapshot on top: a run's own settings."""
+        return Settings.from_tree({**self.tree, **json.loads(snapshot)})
+
+
+@dataclass(frozen=True)
+class LoadedSettings:
+    """Settings with the origin of each dotted key."""
+
+    settings: Settings
+    origins: dict[str, str]
+    folder: Path
+
+    @property
+    def tree(self) -> dict[str, Any]:
+        return self.settings.tree
+
+
+def load_settings(
+    config_dir: Path | None = None,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> LoadedSettings:
+    """Read, merge and check the configuration; any problem is a :class:`ConfigurationError`."""
+    layers = read_layers(config_dir, overrides, environment() if environ is None else environ)
+    settings = Settings.from_tree(layers.tree, layers.origins)
+    return LoadedSettings(settings, layers.origins, layers.folder)
+
+
+def _validate(
+    model: type[BaseModel], values: Mapping[str, Any], origins: Mapping[str, str]
+) -> BaseModel:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _problem(error, model, origins) from error
+
+
+def _problem(
+    error: ValidationError, model: type[BaseModel], origins: Mapping[str, str]
+) -> ConfigurationError:
+    """The first problem of a validation as one clear line."""
+    first = error.errors(include_url=False)[0]
+    location = first["loc"]
+    dotted = ".".join(str(part) for part in location)
+    where = _origin(dotted, origins)
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, location[:-1])
+        return UnknownKeyError(dotted, where, _prefixed(known, location[:-1]))
+    shown = "" if isinstance(first.get("input"), dict) else f" (got {first.get('input')!r})"
+    return ConfigurationError(f"{where}: {dotted}: {first['msg']}{shown}")
+
+
+def _origin(dotted: str, origins: Mapping[str, str]) -> str:
+    while dotted:
+        if dotted in origins:
+            return origins[dotted]
+        for key, origin in origins.items():
+            if key.startswith(dotted + ".") and origin != "shipped":
+                return origin
+        dotted = dotted.rpartition(".")[0]
+    return "the configuration"
+
+
+def _prefixed(names: Sequence[str], location: tuple[int | str, ...]) -> list[str]:
+    prefix = "".join(f"{part}." for part in location)
+    return [prefix + name for name in names]
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Field names of the model that stands at ``location`` inside ``model``."""
+    annotation: Any = model
+    for part in location:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            field = annotation.model_fields.get(str(part))
+            annotation = field.annotation if field is not None else None
+        else:
+            annotation = next(iter(_models_in(annotation)), None)
+    found = next(iter(_models_in(annotation)), None)
+    return list(found.model_fields) if found is not None else []
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in typing.get_args(annotation) for found in _models_in(part)]

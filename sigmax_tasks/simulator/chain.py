@@ -18,7 +18,7 @@ from sigmax_tasks.simulator import dice
 from sigmax_tasks.simulator.assets import ASSETS, INDEX
 from sigmax_tasks.simulator.dice import Floats
 from sigmax_tasks.simulator.prices import DAY_MS, EPOCH_MS, PriceEngine
-from sigmax_tasks.simulator.world import FearGreed, FeeSeries, Funding, Point, UnknownName
+from sigmax_tasks.simulator.world import FearGreed, FeeSeries, Funding, Point, UnknownNameError
 
 _EIGHT_HOURS_MS: Final = 8 * 3_600_000
 
@@ -39,8 +39,17 @@ ACTIVITY: Final = MappingProxyType(
     }
 )
 _METRICS: Final = (
-    "AdrActCnt TxCnt TxTfrCnt FeeTotNtv FeeTotUSD BlkCnt SplyCur PriceUSD CapMrktCurUSD IssTotUSD"
-).split()
+    "AdrActCnt",
+    "TxCnt",
+    "TxTfrCnt",
+    "FeeTotNtv",
+    "FeeTotUSD",
+    "BlkCnt",
+    "SplyCur",
+    "PriceUSD",
+    "CapMrktCurUSD",
+    "IssTotUSD",
+)
 _WITH_MVRV: Final = frozenset({"btc", "eth", "ltc", "doge", "bch", "xrp", "ada"})
 _WITH_FLOWS: Final = frozenset({"btc", "eth"})
 
@@ -116,9 +125,9 @@ class ChainData:
         self._engine = engine
 
     def names(self, asset: str) -> tuple[str, ...]:
-        """The metrics of an asset; UnknownName for an asset without any."""
+        """The metrics of an asset; UnknownNameError for an asset without any."""
         if asset not in ACTIVITY:
-            raise UnknownName(asset)
+            raise UnknownNameError(asset)
         names = list(_METRICS)
         if ACTIVITY[asset][3] is not None:
             names += ["HashRate", "DiffMean"]
@@ -130,7 +139,7 @@ class ChainData:
 
     def metric(self, asset: str, metric: str, now_ms: int) -> list[Point]:
         if metric not in self.names(asset):
-            raise UnknownName(metric)
+            raise UnknownNameError(metric)
         days = (now_ms - EPOCH_MS) // DAY_MS
         values = self._values(asset, metric)[:days]
         start = EPOCH_MS // 1000
@@ -148,9 +157,18 @@ class ChainData:
         heat = np.log(engine.sigma / 0.024)
         week = 0.04 * np.cos(np.arange(engine.days) % 7 / 7.0 * 2.0 * np.pi)
         years = np.arange(engine.days) / 365.25 - 4.0
+        money = {
+            "PriceUSD": price,
+            "SplyCur": supply,
+            "CapMrktCurUSD": price * supply,
+            "IssTotUSD": price * ASSETS[number].supply * 0.012 / 365.25,
+        }
+        if metric in money:
+            return money[metric]
         match metric:
             case "AdrActCnt":
-                return np.rint(addresses * np.exp(0.25 * level + 0.08 * heat + week + 0.05 * noise))
+                active: Floats = np.exp(0.25 * level + 0.08 * heat + week + 0.05 * noise)
+                return np.rint(addresses * active)
             case "TxCnt":
                 return np.rint(count * np.exp(0.12 * level + 0.06 * heat + week + 0.06 * noise))
             case "TxTfrCnt":
@@ -163,27 +181,26 @@ class ChainData:
                 return usd
             case "BlkCnt":
                 return np.rint(144.0 + 6.0 * noise)
-            case "SplyCur":
-                return supply
-            case "PriceUSD":
-                return price
-            case "CapMrktCurUSD":
-                return price * supply
-            case "IssTotUSD":
-                return price * ASSETS[number].supply * 0.012 / 365.25
             case "HashRate":
                 growth = np.exp(0.35 * years + 0.1 * level + 0.04 * noise)
-                return float(hash_rate or 0.0) * growth
+                rate: Floats = float(hash_rate or 0.0) * growth
+                return rate
             case "DiffMean":
                 step = np.arange(engine.days) // 14 * 14
-                return float(difficulty or 0.0) * np.exp(0.35 * years[step] + 0.1 * level[step])
+                moved = np.exp(0.35 * years[step] + 0.1 * level[step])
+                hard: Floats = float(difficulty or 0.0) * moved
+                return hard
             case "CapMVRVCur":
-                return 1.75 * np.exp(0.75 * level + 0.01 * noise)
+                ratio: Floats = 1.75 * np.exp(0.75 * level + 0.01 * noise)
+                return ratio
             case _:
                 lean = 0.1 * np.tanh(engine.factor / engine.sigma)
                 sign = -1.0 if metric == "FlowInExUSD" else 1.0
                 turnover = 0.06 * ASSETS[number].daily_usd
-                return turnover * np.exp(0.6 * heat + 0.8 * level + sign * lean + 0.12 * noise)
+                flow: Floats = turnover * np.exp(
+                    0.6 * heat + 0.8 * level + sign * lean + 0.12 * noise
+                )
+                return flow
 
     def _noise(self, asset: str, metric: str) -> Floats:
         stamp = np.arange(self._engine.days, dtype=np.int64)
@@ -215,7 +232,7 @@ class ChainData:
     ) -> list[Funding]:
         """Rates at 00:00, 08:00 and 16:00 UTC: the last `limit`, or the first from `start_ms`."""
         if base not in INDEX:
-            raise UnknownName(base)
+            raise UnknownNameError(base)
         number = INDEX[base]
         last = (min(now_ms, now_ms if end_ms is None else end_ms) - EPOCH_MS) // _EIGHT_HOURS_MS
         first = last - limit + 1
@@ -243,7 +260,7 @@ class ChainData:
             parts = [self.tvl(name, now_ms) for name in CHAINS]
             return [Point(p[0].seconds, sum(q.value for q in p)) for p in zip(*parts, strict=True)]
         if chain not in CHAINS:
-            raise UnknownName(chain)
+            raise UnknownNameError(chain)
         asset, usd = CHAINS[chain]
         days = (now_ms - EPOCH_MS) // DAY_MS + 1
         level = self._engine.level[:days, INDEX[asset]]
@@ -252,10 +269,16 @@ class ChainData:
         start = EPOCH_MS // 1000
         return [Point(start + 86_400 * n, v) for n, v in enumerate(values.tolist())]
 
-    def fees(self, data_type: str, chain: str | None, now_ms: int) -> list[FeeSeries]:
+    def fees(
+        self, data_type: str, chain: str | None, slug: str | None, now_ms: int
+    ) -> list[FeeSeries]:
         if chain is not None and chain not in CHAINS:
-            raise UnknownName(chain)
-        chosen: Sequence[Defi] = [p for p in PROTOCOLS if chain is None or chain in p.chains]
+            raise UnknownNameError(chain)
+        chosen: Sequence[Defi] = [
+            protocol
+            for protocol in PROTOCOLS
+            if (chain is None or chain in protocol.chains) and slug in (None, protocol.slug)
+        ]
         rows = []
         for protocol in chosen:
             kept = {"dailyFees": 1.0, "dailyRevenue": protocol.kept}.get(data_type)

@@ -1,8 +1,8 @@
 """Simulated economic series, the yield curve and listed instruments, linked to the crypto market.
 
-Each series is a mean-reverting walk (in logs for prices) around a growing level, moved a little by the
-market factor of the same day; the numbers are invented, their size and calendar are those of the real
-series. American holidays are blank, as they are on FRED.
+Each series is a mean-reverting walk (in logs for prices) around a growing level, moved a little
+by the market factor of the same day; the numbers are invented, their size and calendar are those
+of the real series. American holidays are blank, as they are on FRED.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sigmax_tasks.simulator import dice
 from sigmax_tasks.simulator.dice import Floats
 from sigmax_tasks.simulator.prices import DAY_MS, EPOCH_MS, PriceEngine
 from sigmax_tasks.simulator.publication import published_at
-from sigmax_tasks.simulator.world import Bar, Bars, Observation, UnknownName, YieldCurve
+from sigmax_tasks.simulator.world import Bar, Bars, Observation, UnknownNameError, YieldCurve
 
 _EPOCH_DAY: Final = date(2019, 1, 1)
 _OPEN_MS: Final = 14 * 3_600_000 + 30 * 60_000
@@ -135,7 +135,7 @@ class Economy:
 
     def series(self, series_id: str, now_ms: int) -> list[Observation]:
         if series_id in _NOT_ON_FRED or (series_id not in SERIES and series_id not in _SPREADS):
-            raise UnknownName(series_id)
+            raise UnknownNameError(series_id)
         now = datetime.fromtimestamp(now_ms / 1000, UTC)
         calendar = SERIES[series_id].calendar if series_id in SERIES else "business"
         decimals = SERIES[series_id].decimals if series_id in SERIES else 2
@@ -177,7 +177,7 @@ class Economy:
     def bars(self, symbol: str, now_ms: int) -> Bars:
         """Daily bars up to today's running one, which exists from 14:30 UTC of a trading day on."""
         if symbol not in INSTRUMENTS:
-            raise UnknownName(symbol)
+            raise UnknownNameError(symbol)
         source, factor, name, kind, shares = INSTRUMENTS[symbol]
         stream = dice.key(self._engine.seed, "bars", symbol)
         bars: list[Bar] = []

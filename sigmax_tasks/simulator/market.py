@@ -44,7 +44,7 @@ from sigmax_tasks.simulator.world import (
     Story,
     Ticker,
     Trade,
-    UnknownName,
+    UnknownNameError,
     YieldCurve,
 )
 
@@ -68,9 +68,7 @@ class SeededMarket:
     def tape(self, venue: str, market: Market) -> Tape:
         found = self._tapes.get((venue, market))
         if found is None:
-            found = self._tapes.setdefault(
-                (venue, market), Tape(self.engine, venue, market)
-            )
+            found = self._tapes.setdefault((venue, market), Tape(self.engine, venue, market))
         return found
 
 
@@ -122,9 +120,10 @@ class SeededWorld:
         venue: str,
         market: Market,
         seconds: int,
-        start_ms: int | None,
-        end_ms: int | None,
+        *,
         limit: int,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
     ) -> list[Candle]:
         tape = self._market.tape(venue, market)
         return tape.candles(seconds, start_ms, end_ms, limit, self._now)
@@ -146,14 +145,24 @@ class SeededWorld:
         return self._micro(venue, market).trades(limit, start_ms, end_ms)
 
     def funding(
-        self, base: str, start_ms: int | None, end_ms: int | None, limit: int
+        self,
+        provider: str,  # noqa: ARG002 - all venues fund alike here
+        base: str,
+        start_ms: int | None,
+        end_ms: int | None,
+        limit: int,
     ) -> list[Funding]:
         return self._market.chain.funding(base, self._now, start_ms, end_ms, limit)
 
     def fear_greed(self, limit: int) -> list[FearGreed]:
         return self._market.chain.fear_greed(self._now, limit)
 
-    def chain_metric(self, asset: str, metric: str) -> Sequence[Point]:
+    def chain_metric(
+        self,
+        provider: str,  # noqa: ARG002 - one chain, whoever reports it
+        asset: str,
+        metric: str,
+    ) -> Sequence[Point]:
         return self._market.chain.metric(asset, metric, self._now)
 
     def economic_series(self, series_id: str) -> Sequence[Observation]:
@@ -167,12 +176,14 @@ class SeededWorld:
         if asset is None:
             return self._market.economy.bars(symbol, self._now)
         rows = self.coin_history(asset.coin_id, 86_400, 100_000)
-        bars = [Bar(c.open_ms // 1000, c.open, c.high, c.low, c.close, c.volume) for c in rows]
+        bars = [
+            Bar(c.open_ms // 1000, c.open, c.high, c.low, c.close, c.quote_volume) for c in rows
+        ]
         return Bars(symbol, f"{asset.name} USD", "CRYPTOCURRENCY", bars)
 
     def headlines(self, outlet: str) -> list[Story]:
         if outlet not in OUTLETS:
-            raise UnknownName(outlet)
+            raise UnknownNameError(outlet)
         return self._market.newsroom.headlines(outlet, self._now)
 
     def posts(self, communities: Sequence[str]) -> list[Story]:
@@ -184,14 +195,14 @@ class SeededWorld:
     def coin(self, coin_id: str) -> Coin:
         asset = BY_COIN_ID.get(coin_id)
         if asset is None:
-            raise UnknownName(coin_id)
+            raise UnknownNameError(coin_id)
         tape = self._market.tape("index", index_market(asset))
         return self._market.coins.coin(asset, tape, self._now)
 
     def coin_history(self, coin_id: str, seconds: int, limit: int) -> list[Candle]:
         asset = BY_COIN_ID.get(coin_id)
         if asset is None:
-            raise UnknownName(coin_id)
+            raise UnknownNameError(coin_id)
         tape = self._market.tape("index", index_market(asset))
         return tape.candles(seconds, None, None, limit, self._now)
 
@@ -201,8 +212,10 @@ class SeededWorld:
     def chain_tvl(self, chain: str | None) -> Sequence[Point]:
         return self._market.chain.tvl(chain, self._now)
 
-    def fees(self, data_type: str, chain: str | None) -> Sequence[FeeSeries]:
-        return self._market.chain.fees(data_type, chain, self._now)
+    def fees(
+        self, data_type: str, chain: str | None, slug: str | None = None
+    ) -> Sequence[FeeSeries]:
+        return self._market.chain.fees(data_type, chain, slug, self._now)
 
     def mempool(self) -> Mempool:
         minute = (self._now - EPOCH_MS) // 60_000
@@ -233,6 +246,6 @@ class SeededWorld:
 
     def _micro(self, venue: str, market: Market) -> Microstructure:
         if market.base not in BY_BASE or market.base not in INDEX:
-            raise UnknownName(market.base)
+            raise UnknownNameError(market.base)
         tape = self._market.tape(venue, market)
         return Microstructure(self._seed, venue, market, tape, self._now)

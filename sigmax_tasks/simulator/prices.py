@@ -1,11 +1,11 @@
 """The seeded price engine: regimes over days, days into hours, hours into minutes.
 
-Model: a Markov chain over four regimes sets the daily drift and volatility of one market factor; the
-volatility also follows an AR(1) process in logs (clustering). An asset's daily log return is beta
-times the factor, plus its own fat-tailed noise, plus a weak pull to its level. Hours are a bridge
-between the days' ends and minutes a bridge between the hours' ends, clipped into the hour's range, so
-each finer grain adds up to the coarser one exactly. Every draw is a function of seed, asset and time:
-the market at a moment does not depend on when it is looked at.
+Model: a Markov chain over four regimes sets the daily drift and volatility of one market factor;
+the volatility also follows an AR(1) process in logs (clustering). An asset's daily log return is
+beta times the factor, plus its own fat-tailed noise, plus a weak pull to its level. Hours are a
+bridge between the days' ends and minutes a bridge between the hours' ends, clipped into the
+hour's range, so each finer grain adds up to the coarser one exactly. Every draw is a function of
+seed, asset and time: the market at a moment does not depend on when it is looked at.
 """
 
 from __future__ import annotations

@@ -48,9 +48,10 @@ RULES: Final = MappingProxyType(
         # daily rates and markets come the next business day about 20:15 UTC: about two hours late
         **dict.fromkeys(
             (
-                "DGS1MO DGS3MO DGS6MO DGS1 DGS2 DGS3 DGS5 DGS7 DGS10 DGS20 DGS30 T10Y2Y T10Y3M "
-                "T10YIE VIXCLS SP500 NASDAQCOM DJIA RRPONTSYD"
-            ).split(),
+                *("DGS1MO", "DGS3MO", "DGS6MO", "DGS1", "DGS2", "DGS3", "DGS5", "DGS7"),
+                *("DGS10", "DGS20", "DGS30", "T10Y2Y", "T10Y3M", "T10YIE"),
+                *("VIXCLS", "SP500", "NASDAQCOM", "DJIA", "RRPONTSYD"),
+            ),
             _next_business_evening,
         ),
         # oil prices lag by some business days: a week

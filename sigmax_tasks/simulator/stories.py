@@ -1,8 +1,8 @@
 """Simulated headlines and posts: templates filled by the market's mood at the time, with noise.
 
-A story sits on a fixed slot of time, so the same story is seen whenever its feed is read. Some stories
-run in several outlets, some contradict the market, and some carry markup that a reader must not
-interpret.
+A story sits on a fixed slot of time, so the same story is seen whenever its feed is read. Some
+stories run in several outlets, some contradict the market, and some carry markup that a reader
+must not interpret.
 """
 
 from __future__ import annotations

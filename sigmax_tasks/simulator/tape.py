@@ -74,7 +74,7 @@ class Tape:
         return self._rows(table, seconds, now_ms)
 
     def table(self, seconds: int, first_ms: int, until_ms: int, now_ms: int) -> Table:
-        """Candles from `first_ms`, an open time, up to `until_ms`; the running one is cut at now."""
+        """Candles from `first_ms`, an open time, up to `until_ms`; the running one ends now."""
         hour0 = (first_ms - EPOCH_MS) // HOUR_MS
         now_hour = (now_ms - EPOCH_MS) // HOUR_MS
         if seconds < 3600:

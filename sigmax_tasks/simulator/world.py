@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 
-class NotRecorded(Exception):
+class NotRecorded(Exception):  # noqa: N818 - reads as the fact it states
     """This world holds no such data; the message says which and why. Answered as HTTP 404."""
 
 
-class UnknownName(Exception):
+class UnknownNameError(Exception):
     """The real provider would not know this symbol, series or coin either."""
 
 
@@ -224,7 +224,7 @@ class Mempool:
 
 
 class World(Protocol):
-    """Market and context at one moment. Methods raise NotRecorded or UnknownName, nothing else.
+    """Market and context at one moment. Methods raise NotRecorded or UnknownNameError.
 
     Nothing later than `now_ms` is ever returned. Venues are 'kraken', 'coinbase' and 'binance'.
     """
@@ -239,9 +239,10 @@ class World(Protocol):
         venue: str,
         market: Market,
         seconds: int,
-        start_ms: int | None,
-        end_ms: int | None,
+        *,
         limit: int,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
     ) -> list[Candle]:
         """The first `limit` from `start_ms` on, or without it the last `limit` up to `end_ms`.
 
@@ -263,14 +264,16 @@ class World(Protocol):
     ) -> list[Trade]: ...
 
     def funding(
-        self, base: str, start_ms: int | None, end_ms: int | None, limit: int
-    ) -> list[Funding]: ...
+        self, provider: str, base: str, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> list[Funding]:
+        """Fundings of the perpetual base/USDT: the last `limit`, or the first from `start_ms`."""
+        ...
 
     def fear_greed(self, limit: int) -> list[FearGreed]:
         """Newest first; a limit of 0 means all."""
         ...
 
-    def chain_metric(self, asset: str, metric: str) -> Sequence[Point]:
+    def chain_metric(self, provider: str, asset: str, metric: str) -> Sequence[Point]:
         """Daily values by the CoinMetrics name of the metric; hash rate in TH/s."""
         ...
 
@@ -298,8 +301,10 @@ class World(Protocol):
 
     def chain_tvl(self, chain: str | None) -> Sequence[Point]: ...
 
-    def fees(self, data_type: str, chain: str | None) -> Sequence[FeeSeries]:
-        """The protocols that earn fees on a chain, or everywhere."""
+    def fees(
+        self, data_type: str, chain: str | None, slug: str | None = None
+    ) -> Sequence[FeeSeries]:
+        """The protocols that earn fees on a chain, or everywhere; or only the one of a slug."""
         ...
 
     def mempool(self) -> Mempool: ...

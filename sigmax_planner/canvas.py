@@ -1,0 +1,72 @@
+"""From a batch of a plan to its Celery chord. Tasks are addressed by name, never imported.
+
+A plan runs as one chord per dependency batch. The body of each chord is the advance step
+(``sigmax.close_batch``): it closes the batch and starts the chord of the next one, or the
+finaliser behind the last. Messages hold ids only, so a plan of K batches costs K small chords
+instead of one canvas that carries the rest of the plan in every message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery, chord
+
+from sigmax_planner.models import ResearchTask, TaskPriority
+
+RUN_RESEARCH = "sigmax.run_research"
+CLOSE_BATCH = "sigmax.close_batch"
+KICK_RUN = "sigmax.kick_run"
+FINALIZE_RUN = "sigmax.finalize_run"
+SWEEP = "sigmax.sweep"
+
+RESEARCH_QUEUE = "sigmax.research"
+CONTROL_QUEUE = "sigmax.control"
+
+CONTROL_PRIORITY = 0
+PRIORITY_STEPS = (0, 3, 6, 9)
+"""Message priorities on Redis: 0 is served first."""
+
+_MESSAGE_PRIORITY = {
+    TaskPriority.CRITICAL: 0,
+    TaskPriority.HIGH: 3,
+    TaskPriority.MEDIUM: 6,
+    TaskPriority.LOW: 9,
+}
+
+
+def message_priority(priority: TaskPriority) -> int:
+    """The broker's priority of a task message."""
+    return _MESSAGE_PRIORITY[priority]
+
+
+def control_signature(app: Celery, name: str, *args: object) -> Any:
+    """A control step: own queue, served first, independent of results before it."""
+    return app.signature(
+        name, args=args, immutable=True, queue=CONTROL_QUEUE, priority=CONTROL_PRIORITY
+    )
+
+
+def batch_chord(app: Celery, run_id: str, batch_index: int, tasks: Sequence[ResearchTask]) -> Any:
+    """The chord of one batch: a task message each, then ``close_batch`` for the next index.
+
+    ``tasks`` must not be empty (``ValueError``). A failure inside the header never loses the run:
+    the error callback sends the advance step, which reads the truth from the store.
+    """
+    if not tasks:
+        raise ValueError("a chord needs at least one task")
+    header = [
+        app.signature(
+            RUN_RESEARCH,
+            args=(run_id, task.task_id),
+            immutable=True,
+            queue=RESEARCH_QUEUE,
+            priority=message_priority(task.priority),
+        )
+        for task in tasks
+    ]
+    following = batch_index + 1
+    body = control_signature(app, CLOSE_BATCH, run_id, following)
+    body.on_error(control_signature(app, KICK_RUN, run_id, following))
+    return chord(header, body, app=app)

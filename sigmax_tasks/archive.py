@@ -1,0 +1,80 @@
+"""Finished runs of the embedded cluster, one JSON file each, in the user's data folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from sigmax_tasks.errors import ConfigurationError, RunNotFoundError
+from sigmax_tasks.ids import check_run_id
+from sigmax_tasks.models.decision import RunRecord
+from sigmax_tasks.settings.layers import environment
+
+
+def data_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """``$XDG_DATA_HOME/sigmax``, by default ``~/.local/share/sigmax``."""
+    values = environment() if environ is None else environ
+    home = values.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "sigmax"
+
+
+def default_folder() -> Path:
+    """Where the runs of this user's embedded clusters are kept."""
+    return data_folder() / "runs"
+
+
+class RunArchive:
+    """Run records in a folder; a file appears whole or not at all."""
+
+    def __init__(self, folder: Path, *, keep: int = 500) -> None:
+        self._folder = folder
+        self._keep = keep
+
+    def prepare(self) -> None:
+        """Make the folder, private to its user; :class:`ConfigurationError` if it cannot be."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(self._folder, os.W_OK):
+                raise PermissionError(13, "not writable")
+        except OSError as error:
+            raise ConfigurationError(
+                f"the data folder {self._folder} cannot be used: {error.strerror}",
+                advice="set XDG_DATA_HOME to a folder you may write to",
+            ) from error
+
+    def save(self, record: RunRecord) -> Path:
+        """Write a record and drop the oldest above the limit; the path of its file."""
+        self.prepare()
+        path = self._folder / f"{check_run_id(record.run_id)}.json"
+        text = record.model_dump_json(exclude_computed_fields=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=self._folder, prefix=".", suffix=".tmp", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(text)
+        Path(file.name).replace(path)
+        for old in self._paths()[self._keep :]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def load(self, run_id: str) -> RunRecord:
+        """The record of that id; :class:`RunNotFoundError` when it is not kept."""
+        path = self._folder / f"{check_run_id(run_id)}.json"
+        try:
+            return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunNotFoundError(run_id, str(self._folder)) from None
+
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the kept runs, newest first."""
+        return tuple(path.stem for path in self._paths())
+
+    def recent(self, limit: int) -> tuple[RunRecord, ...]:
+        """Up to ``limit`` records, newest first."""
+        return tuple(self.load(run_id) for run_id in self.ids()[:limit])
+
+    def _paths(self) -> list[Path]:
+        if not self._folder.is_dir():
+            return []
+        return sorted(self._folder.glob("[0-9]*.json"), key=lambda path: path.stem, reverse=True)

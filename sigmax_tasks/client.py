@@ -1,0 +1,178 @@
+"""Submit runs to a cluster, follow them, fetch their results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sigmax_planner.canvas import CLOSE_BATCH, control_signature
+from sigmax_planner.models import AnalysisRequest, ResearchPlan
+from sigmax_planner.planner import create_plan
+from sigmax_tasks import clock
+from sigmax_tasks.application import make_app
+from sigmax_tasks.errors import (
+    ClusterUnreachableError,
+    NoDecisionError,
+    RunCancelledError,
+    RunLostError,
+    RunNotFoundError,
+)
+from sigmax_tasks.handlers import check_handlers
+from sigmax_tasks.ids import check_run_id, new_run_id
+from sigmax_tasks.models.decision import RunRecord
+from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.settings import Settings
+from sigmax_tasks.store import STATE_CANCELLED, STATE_OPEN, OpenRun, RunStore, connect, reachable
+
+TICK_SECONDS = 0.2
+OVERRUN_SECONDS = 8.0
+"""How long past its deadline a run may be before the waiting client ends it itself."""
+LOST_CHECK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class SubmittedRun:
+    """A run that is on its way."""
+
+    run_id: str
+    plan: ResearchPlan
+    deadline_seconds: float
+
+
+class Client:
+    """One connection to a cluster. Not for sharing between threads."""
+
+    def __init__(self, settings: Settings, broker_url: str) -> None:
+        self._settings = settings
+        self._url = broker_url
+        runtime = settings.runtime
+        client = connect(broker_url, connect_timeout_seconds=runtime.broker.connect_timeout_seconds)
+        self._redis = client
+        self._store = RunStore(client, runtime)
+        self._app = make_app(runtime, broker_url)
+
+    def close(self) -> None:
+        self._app.close()
+        self._redis.close()
+
+    def check(self) -> None:
+        """Raise :class:`ClusterUnreachableError` where the broker does not answer."""
+        with reachable(self._url):
+            self._redis.ping()
+
+    def check_workers(self) -> None:
+        """Raise :class:`ClusterUnreachableError` where no worker is heard of."""
+        if self.workers():
+            return
+        with reachable(self._url):
+            if not self._app.control.ping(timeout=1.0):
+                raise ClusterUnreachableError(
+                    "no worker is connected to the broker",
+                    advice="start one with: celery -A sigmax_tasks worker",
+                )
+
+    def submit(self, request: AnalysisRequest) -> SubmittedRun:
+        """Plan, write and start a run. Nothing is written when the plan or a handler is wrong."""
+        created_at = clock.now()
+        settings = self._settings
+        plan = create_plan(request, settings.planning, settings.catalog, created_at)
+        check_handlers(plan.tasks)
+        seconds = request.deadline_seconds or settings.planning.performance.total_plan_timeout
+        run = OpenRun(
+            run_id=new_run_id(created_at),
+            request=request,
+            plan=plan,
+            settings_hash=settings.snapshot_hash,
+            created_at=created_at,
+            deadline_at=created_at + timedelta(seconds=seconds),
+        )
+        with reachable(self._url):
+            self._store.create(run, settings.snapshot)
+            control_signature(self._app, CLOSE_BATCH, run.run_id, 0).apply_async(
+                ignore_result=True, retry=False
+            )
+        return SubmittedRun(run.run_id, plan, seconds)
+
+    def follow(self, run_ids: Sequence[str]) -> Iterator[ProgressEvent | None]:
+        """Events of these runs until each has ended; None about every 0.2 s without news.
+
+        Raises :class:`RunCancelledError`, :class:`RunLostError` (the store lost it) or
+        :class:`NoDecisionError` (nobody ended it in time, not even this client).
+        """
+        positions = {check_run_id(run_id): "0-0" for run_id in run_ids}
+        with reachable(self._url):
+            deadlines = {run_id: self._load(run_id).deadline_at for run_id in positions}
+            next_check = clock.monotonic() + LOST_CHECK_SECONDS
+            while positions:
+                events = self._store.read_events(positions, TICK_SECONDS)
+                for event in events:
+                    yield event
+                    if event.run_id not in positions:
+                        continue
+                    positions[event.run_id] = event.event_id
+                    if event.kind is EventKind.RUN_CANCELLED:
+                        raise RunCancelledError(event.run_id)
+                    if event.kind is EventKind.RUN_FINISHED:
+                        del positions[event.run_id]
+                if not events:
+                    yield None
+                if clock.monotonic() >= next_check:
+                    next_check = clock.monotonic() + LOST_CHECK_SECONDS
+                    for run_id in tuple(positions):
+                        late = (clock.now() - deadlines[run_id]).total_seconds()
+                        self._look_after(run_id, late)
+
+    def _look_after(self, run_id: str, late_seconds: float) -> None:
+        """Notice a run that vanished, and end one that no worker ends."""
+        state = self._store.state(run_id)
+        if state is None:
+            raise RunLostError(run_id)
+        if state.state == STATE_CANCELLED:
+            raise RunCancelledError(run_id)
+        if state.state == STATE_OPEN and late_seconds > OVERRUN_SECONDS:
+            from sigmax_tasks.finalizer import conclude  # pulls in the sources; rarely needed
+
+            run = self._store.load(run_id)
+            conclude(self._store, self._settings, run, "no worker finished it in time")
+            if self._store.is_open(run_id):
+                waited = (clock.now() - run.created_at).total_seconds()
+                raise NoDecisionError(run_id, waited)
+
+    def _load(self, run_id: str) -> OpenRun:
+        return self._store.load(run_id)
+
+    def record(self, run_id: str) -> RunRecord:
+        """The result of a finished run; :class:`RunNotFoundError` when there is none."""
+        with reachable(self._url):
+            return self._store.record(check_run_id(run_id))
+
+    def cancel(self, run_id: str) -> bool:
+        """Close a run without a decision; False when it had ended already."""
+        with reachable(self._url):
+            return self._store.cancel(check_run_id(run_id))
+
+    def finished_ids(self, limit: int) -> tuple[str, ...]:
+        """Ids of finished runs, newest first."""
+        with reachable(self._url):
+            return self._store.finished_ids(limit)
+
+    def history(self, limit: int) -> tuple[RunRecord, ...]:
+        """Finished runs, newest first."""
+        records = []
+        for run_id in self.finished_ids(limit):
+            try:
+                records.append(self.record(run_id))
+            except RunNotFoundError:
+                continue
+        return tuple(records)
+
+    def live_runs(self) -> tuple[tuple[str, float], ...]:
+        """(run id, deadline in unix seconds) of open runs, soonest first."""
+        with reachable(self._url):
+            return self._store.live_runs()
+
+    def workers(self) -> tuple[str, ...]:
+        """``host:pid`` of worker processes heard of lately."""
+        with reachable(self._url):
+            return self._store.workers()

@@ -1,0 +1,148 @@
+"""Ends a run: gather the outcomes, run the decision chain, keep one record."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from importlib.metadata import version
+
+from sigmax_planner.models import ResearchPlan
+from sigmax_planner.policy import PlanningPolicy
+from sigmax_tasks import clock
+from sigmax_tasks.models.decision import Cost, RunRecord
+from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.models.research import RunSummary, TaskDetail, TaskOutcome, TaskStatus
+from sigmax_tasks.runner import ended, worker_identity
+from sigmax_tasks.settings import Settings
+from sigmax_tasks.stages.aggregate import aggregate
+from sigmax_tasks.stages.chain import run_chain
+from sigmax_tasks.store import OpenRun, RunStore
+
+
+def conclude(store: RunStore, settings: Settings, run: OpenRun, unfinished_reason: str) -> bool:
+    """Decide on what there is and close the run; True for the one caller whose record is kept.
+
+    Tasks without an outcome are given one: ``failed`` if they had started, else ``skipped``, with
+    ``unfinished_reason``.
+    """
+    state = store.state(run.run_id)
+    if state is None or state.state != "open":
+        return False
+    now = clock.now()
+    outcomes = store.outcomes(run.run_id)
+    unfinished = [task for task in run.plan.tasks if task.task_id not in outcomes]
+    for task in unfinished:
+        begun = task.task_id in state.started
+        status = TaskStatus.FAILED if begun else TaskStatus.SKIPPED
+        store.record_outcome(
+            run, ended(task, status, unfinished_reason, at=now, attempts=int(begun))
+        )
+    if unfinished:
+        outcomes = store.outcomes(run.run_id)
+    kept = tuple(outcomes[task.task_id] for task in run.plan.tasks if task.task_id in outcomes)
+    record = make_record(settings, run, kept, partial=bool(unfinished))
+    event = ProgressEvent(
+        run_id=run.run_id,
+        kind=EventKind.RUN_FINISHED,
+        at=record.finished_at,
+        seconds=record.research.duration_seconds,
+        detail=record.decision.action.value,
+    )
+    return store.commit(run, record, event)
+
+
+def make_record(
+    settings: Settings, run: OpenRun, outcomes: Sequence[TaskOutcome], *, partial: bool
+) -> RunRecord:
+    """The decision with everything about how it came to be."""
+    policy = settings.planning
+    bundle = aggregate(
+        run.plan,
+        outcomes,
+        symbol=run.request.symbol,
+        as_of=run.request.as_of or run.created_at,
+        data_mode=run.request.data_mode,
+    )
+    decision = run_chain(bundle, policy.profile(run.request.risk_profile), settings.decision)
+    finished_at = clock.now()
+    cost = Cost(
+        estimated_usd=run.plan.estimated_cost,
+        actual_usd=sum((outcome.cost_usd for outcome in outcomes), Decimal(0)),
+        limit_usd=run.plan.max_cost_usd,
+    )
+    return RunRecord(
+        run_id=run.run_id,
+        created_at=run.created_at,
+        finished_at=finished_at,
+        finished_by=worker_identity(),
+        partial=partial,
+        decision=decision,
+        plan=run.plan,
+        research=summarise(run.plan, outcomes, run.created_at, finished_at, cost, policy),
+        cost=cost,
+        settings_hash=run.settings_hash,
+        versions=versions(),
+    )
+
+
+def summarise(
+    plan: ResearchPlan,
+    outcomes: Sequence[TaskOutcome],
+    created_at: datetime,
+    finished_at: datetime,
+    cost: Cost,
+    policy: PlanningPolicy,
+) -> RunSummary:
+    """Counts and measured times of a run, with the alerts its thresholds raise."""
+    counts = dict.fromkeys(TaskStatus, 0)
+    for outcome in outcomes:
+        counts[outcome.status] += 1
+    total = plan.task_count
+    duration = max(0.0, (finished_at - created_at).total_seconds())
+    sequential = sum(outcome.duration_seconds for outcome in outcomes)
+    alerts = policy.monitoring.alerts
+    failure_rate = counts[TaskStatus.FAILED] / total if total else 0.0
+    raised = []
+    if failure_rate > alerts.high_failure_rate:
+        raised.append(f"failure rate {failure_rate:.0%} is above {alerts.high_failure_rate:.0%}")
+    if duration > alerts.slow_execution:
+        raised.append(f"took {duration:.0f} s, more than {alerts.slow_execution:g} s")
+    if cost.actual_usd > alerts.high_cost_per_decision:
+        raised.append(
+            f"cost ${cost.actual_usd:.2f}, more than ${alerts.high_cost_per_decision:.2f}"
+        )
+    return RunSummary(
+        total_tasks=total,
+        completed=counts[TaskStatus.COMPLETED],
+        failed=counts[TaskStatus.FAILED],
+        skipped=counts[TaskStatus.SKIPPED],
+        success_rate=round(counts[TaskStatus.COMPLETED] / total, 4) if total else 0.0,
+        duration_seconds=round(duration, 3),
+        sequential_seconds=round(sequential, 3),
+        speedup=round(sequential / duration, 2) if duration else 0.0,
+        tasks=tuple(
+            TaskDetail(
+                task_id=outcome.task_id,
+                status=outcome.status,
+                reason=outcome.reason,
+                attempts=outcome.attempts,
+                duration_seconds=round(outcome.duration_seconds, 3),
+                cost_usd=outcome.cost_usd,
+                worker=outcome.worker,
+                providers=outcome.providers,
+                missing=outcome.missing,
+            )
+            for outcome in outcomes
+        ),
+        alerts=tuple(raised),
+    )
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Versions that shape a decision, for its record."""
+    names = ("sigmax-tasks", "celery", "ccxt", "numpy", "TA-Lib", "vaderSentiment", "yake")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -1,0 +1,251 @@
+"""The knobs of the decision chain, as config/decision.yaml holds them: frozen, no unknown keys.
+
+Stages take a :class:`DecisionPolicy` as an argument; whoever reads the YAML makes it with
+``DecisionPolicy.model_validate(mapping)``. Fractions are 0 to 1, ages are minutes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from sigmax_planner.errors import UnknownNameError
+from sigmax_planner.models import Message, Symbol, TaskId, TaskPriority
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+MetricRef = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[A-Za-z0-9_]+$")]
+"""``task.metric``: a metric of a task's finding."""
+
+AgeKey = Annotated[str, Field(pattern=r"^[^/\s]+(/[^/\s]+){0,2}$")]
+
+
+AgeLimits = dict[AgeKey, Positive]
+TaskWeights = dict[TaskId, Annotated[float, Field(ge=0)]]
+
+
+class ScoreShares(Message):
+    """What each part gives to the validation score; the four add up to 1."""
+
+    completeness: Share = 0.35
+    quality: Share = 0.25
+    freshness: Share = 0.20
+    coverage: Share = 0.20
+
+    @model_validator(mode="after")
+    def _add_up(self) -> Self:
+        total = self.completeness + self.quality + self.freshness + self.coverage
+        if abs(total - 1.0) > 1e-9:
+            raise ValueError(f"the shares of the validation score must add up to 1, not {total:g}")
+        return self
+
+
+class ByPriority(Message):
+    """One number for each priority."""
+
+    CRITICAL: Annotated[float, Field(ge=0)]
+    HIGH: Annotated[float, Field(ge=0)]
+    MEDIUM: Annotated[float, Field(ge=0)]
+    LOW: Annotated[float, Field(ge=0)]
+
+    def of(self, priority: TaskPriority) -> float:
+        return float(getattr(self, priority.value))
+
+
+class VenuePolicy(Message):
+    """When two sources name prices of one market that do not fit together.
+
+    ``prices`` are compared with each other where their observations lie within
+    ``window_minutes``. Apart by more than ``tolerance_fraction`` is a gap; by more than
+    ``fail_fraction`` fails the validation (None: never).
+    """
+
+    prices: tuple[MetricRef, ...]
+    window_minutes: Positive = 360.0
+    tolerance_fraction: Positive = 0.02
+    fail_fraction: Positive | None = 0.10
+
+
+class ValidationPolicy(Message):
+    """How the validation score comes about; the threshold belongs to the profile."""
+
+    shares: ScoreShares = ScoreShares()
+    priority_weights: ByPriority = ByPriority(CRITICAL=4, HIGH=3, MEDIUM=2, LOW=1)
+    full_reliability: Positive = 1.0
+    future_tolerance_minutes: Annotated[float, Field(ge=0)] = 10.0
+    default_age_limit_minutes: Positive = 1440.0
+    age_limits_minutes: AgeLimits = Field(default_factory=dict)
+    venues: VenuePolicy
+
+    def age_limit_minutes(self, source: str, kind: str, name: str = "") -> float:
+        """The most specific limit: ``source/kind/name``, ``source/kind``, ``source``, default."""
+        for key in (f"{source}/{kind}/{name}", f"{source}/{kind}", source):
+            if key in self.age_limits_minutes:
+                return self.age_limits_minutes[key]
+        return self.default_age_limit_minutes
+
+
+class DebatePolicy(Message):
+    """Rules of the debate.
+
+    ``prior`` is weight that speaks for neither side. A rebuttal takes at most ``rebuttal_max`` of
+    an argument's weight. A trend against a side is a ground of force ``trend_force``, the best
+    contrary argument of another task one of ``other_task_force`` x its share of the two weights.
+    """
+
+    rounds: Annotated[int, Field(ge=0, le=20)] = 2
+    prior: Positive = 0.10
+    rebuttal_max: Share = 0.5
+    trend_force: Share = 0.4
+    other_task_force: Share = 0.5
+    trend_label: MetricRef = "technical.trend"
+
+
+class AnalysisPolicy(Message):
+    """From findings to score and confidence.
+
+    ``conviction_limit`` bounds |score x strength| of one finding, for it and, where it is
+    missing, against. ``debate_share`` of the score depends on the debate. ``full_score`` is the
+    score of full confidence; ``agreement_share`` of the confidence depends on agreement, where a
+    finding takes sides from ``neutral_band`` on. ``max_confidence`` is the cap at full coverage.
+    ``regime_label`` is the label shown as the market's regime.
+    """
+
+    conviction_limit: Annotated[float, Field(gt=0, le=1)] = 0.5
+    debate_share: Share = 0.3
+    full_score: Annotated[float, Field(gt=0, le=1)] = 0.3
+    agreement_share: Share = 0.3
+    neutral_band: Share = 0.03
+    max_confidence: Share = 0.95
+    default_task_weights: ByPriority = ByPriority(CRITICAL=0.2, HIGH=0.12, MEDIUM=0.08, LOW=0.03)
+    regime_label: MetricRef = "technical.regime"
+
+
+class RiskInputs(Message):
+    """Which metric of which task is which input of the risk rules.
+
+    ``atr`` and ``price`` are in the quote currency, all others are fractions. ``slippage`` may name
+    several metrics of one task: the worst counts, and one that is missing makes it unknown.
+    """
+
+    price: MetricRef = "technical.last_close"
+    atr: MetricRef = "technical.atr_14"
+    volatility_annual: MetricRef = "technical.realised_volatility_annual"
+    value_at_risk: MetricRef = "technical.value_at_risk_95_1d"
+    expected_shortfall: MetricRef = "technical.expected_shortfall_95_1d"
+    slippage: tuple[MetricRef, ...] = (
+        "liquidity.slippage_buy_50k",
+        "liquidity.slippage_sell_50k",
+    )
+    correlation_to_btc: MetricRef = "correlation.correlation_btc"
+
+
+class KillSwitch(Message):
+    """Stops all new positions by hand: every decision is HOLD with ``reason``."""
+
+    engaged: bool = False
+    reason: str = "kill switch engaged"
+
+
+class RiskPolicy(Message):
+    """Limits that hold for every profile.
+
+    ``whitelist`` empty allows all symbols. ``max_price_age_minutes`` vetoes decisions on a stale
+    price, ``shock_volatility_annual`` those in a volatility shock. Stops are bounded to
+    [``min_stop_fraction``, ``max_stop_fraction``] of the price.
+    """
+
+    blacklist: tuple[Symbol, ...] = ()
+    whitelist: tuple[Symbol, ...] = ()
+    kill_switch: KillSwitch = KillSwitch()
+    max_price_age_minutes: Positive = 720.0
+    shock_volatility_annual: Positive = 2.0
+    min_stop_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    max_stop_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    inputs: RiskInputs = RiskInputs()
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_stop_fraction > self.max_stop_fraction:
+            raise ValueError("min_stop_fraction must not exceed max_stop_fraction")
+        return self
+
+
+class SizingPolicy(Message):
+    """From confidence to a share of equity.
+
+    ``max_edge`` is the win probability that full confidence adds to the fair one.
+    A position below ``min_size_fraction`` is not worth taking: HOLD.
+    """
+
+    max_edge: Annotated[float, Field(ge=0, le=0.5)] = 0.06
+    min_size_fraction: Share = 0.002
+
+
+class Limit(Message):
+    """A cap on a risk figure: the size cap is multiplied by limit / value where value is above.
+
+    The multiplier never falls below ``floor``, and is ``floor`` where the figure is unknown.
+    With floor 0, a figure that is unknown is a veto.
+    """
+
+    limit: Positive
+    floor: Share
+
+
+class ProfileLimits(Message):
+    """Caps of a profile: fractions of price, volatility a year and tail losses a day."""
+
+    volatility_annual: Limit
+    value_at_risk: Limit
+    expected_shortfall: Limit
+    slippage: Limit
+    correlation_to_btc: Limit
+
+
+class ProfilePolicy(Message):
+    """The decision knobs of one risk profile.
+
+    ``buy_threshold`` is also, with a minus, the SELL threshold. ``reward_risk`` is take-profit
+    distance over stop distance. ``kelly_fraction`` is the part of full Kelly that is used.
+    """
+
+    validation_threshold: Share
+    buy_threshold: Annotated[float, Field(gt=0, le=1)]
+    size_cap_fraction: Share
+    atr_stop_multiple: Positive
+    reward_risk: Positive
+    kelly_fraction: Share
+    volatility_target_annual: Positive
+    horizon_hours: Positive
+    limits: ProfileLimits
+    task_weights: TaskWeights = Field(default_factory=dict)
+
+
+class DecisionPolicy(Message):
+    """All of config/decision.yaml."""
+
+    validation: ValidationPolicy
+    debate: DebatePolicy = DebatePolicy()
+    analysis: AnalysisPolicy = AnalysisPolicy()
+    risk: RiskPolicy = RiskPolicy()
+    sizing: SizingPolicy = SizingPolicy()
+    profiles: Annotated[dict[str, ProfilePolicy], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _prices_stay_positive(self) -> Self:
+        for name, profile in self.profiles.items():
+            if self.risk.max_stop_fraction * profile.reward_risk >= 1:
+                raise ValueError(
+                    f"profile {name}: reward_risk x risk.max_stop_fraction must stay below 1, "
+                    "or the take-profit of a SELL would be a price below 0"
+                )
+        return self
+
+    def profile(self, name: str) -> ProfilePolicy:
+        """The knobs of that profile; :class:`UnknownNameError` lists the known ones."""
+        try:
+            return self.profiles[name]
+        except KeyError:
+            raise UnknownNameError("risk profile of decision.yaml", name, self.profiles) from None

@@ -1,0 +1,301 @@
+"""Runs one research task: fetch what it needs, think, give an outcome. Failure is a value."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from sigmax_planner.models import ResearchTask
+from sigmax_tasks import clock
+from sigmax_tasks.clock import Deadline, RunClock
+from sigmax_tasks.errors import SigmaxError, TaskTimeoutError
+from sigmax_tasks.handlers import Handler, load_handler
+from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.models.observations import DataNeed, Missing
+from sigmax_tasks.models.research import Finding, ResearchInputs, TaskOutcome, TaskStatus
+from sigmax_tasks.settings import Settings
+from sigmax_tasks.sources.addresses import Addresses
+from sigmax_tasks.sources.desk import FetchContext, Gathered, RetryPolicy, SourceDesk
+from sigmax_tasks.store import OpenRun, RunStore
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+FETCH_SHARE = 0.9
+"""Share of a task's time limit that fetching may use; the rest is for thinking."""
+
+
+def worker_identity() -> str:
+    """``host:pid`` of this worker process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass
+class _Effort:
+    """What a task has used so far; filled by the working thread, read by the waiting one."""
+
+    attempts: int = 0
+    requests: int = 0
+    cost_usd: Decimal = Decimal(0)
+    providers: tuple[str, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    finding: Finding | None = None
+    error: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class TaskRunner:
+    """Runs the tasks of one set of settings. Thread-safe; one per worker process and settings."""
+
+    def __init__(self, store: RunStore, settings: Settings) -> None:
+        performance = settings.planning.performance
+        self._store = store
+        self._settings = settings
+        self._desk = SourceDesk(
+            settings.sources,
+            max_concurrent_calls=performance.max_concurrent_api_calls,
+            max_response_bytes=performance.max_memory_per_task_mb * 1_000_000,
+        )
+
+    def close(self) -> None:
+        self._desk.close()
+
+    def run(self, run: OpenRun, task: ResearchTask, batch: tuple[str, ...], owner: str) -> None:
+        """Run the task and record its outcome, unless somebody else has done so or is at it."""
+        if self._store.has_outcome(run.run_id, task.task_id):
+            return
+        if not self._store.hold_lease(run.run_id, task.task_id, owner):
+            return
+        started_at = clock.now()
+        started = clock.monotonic()
+        limit = self._limit_seconds(run, task, started_at)
+        if limit <= 0:
+            self._store.record_outcome(
+                run, ended(task, TaskStatus.SKIPPED, "no time left in the run", at=started_at)
+            )
+            return
+        self._store.mark_started(run.run_id, task.task_id)
+        self._store.add_event(
+            ProgressEvent(
+                run_id=run.run_id,
+                kind=EventKind.TASK_STARTED,
+                at=started_at,
+                task_id=task.task_id,
+                status=TaskStatus.RUNNING.value,
+                attempt=1,
+                worker=worker_identity(),
+            )
+        )
+        effort = _Effort()
+        problem = self._wait(run, task, batch, owner, limit, effort)
+        if problem is None:
+            return
+        status = TaskStatus.FAILED if problem else TaskStatus.COMPLETED
+        outcome = TaskOutcome(
+            task_id=task.task_id,
+            status=status,
+            reason=problem,
+            finding=effort.finding if not problem else None,
+            missing=effort.missing,
+            attempts=max(1, effort.attempts),
+            started_at=started_at,
+            finished_at=clock.now(),
+            duration_seconds=round(clock.monotonic() - started, 6),
+            cost_usd=effort.cost_usd,
+            requests=effort.requests,
+            providers=effort.providers,
+            worker=worker_identity(),
+        )
+        self._store.record_outcome(run, outcome)
+
+    def _limit_seconds(self, run: OpenRun, task: ResearchTask, now: datetime) -> float:
+        """The task's own limit, within what the batch and the run have left."""
+        left = (run.deadline_at - now).total_seconds()
+        reserve = self._settings.runtime.engine.finalize_reserve_seconds
+        performance = self._settings.planning.performance
+        return min(task.timeout_seconds, performance.batch_timeout, left - reserve)
+
+    def _wait(
+        self,
+        run: OpenRun,
+        task: ResearchTask,
+        batch: tuple[str, ...],
+        owner: str,
+        limit: float,
+        effort: _Effort,
+    ) -> str | None:
+        """Work in a thread of its own and wait no longer than the limit.
+
+        Gives the reason of failure, "" when all is well, None when the run is over or the task
+        now belongs to another worker.
+        """
+        deadline = Deadline.after(limit)
+        thread = threading.Thread(
+            target=self._work,
+            args=(run, task, batch, limit, effort),
+            name=f"sigmax-{task.task_id}",
+            daemon=True,
+        )
+        thread.start()
+        while True:
+            thread.join(min(POLL_SECONDS, max(0.01, deadline.remaining)))
+            if not thread.is_alive():
+                return effort.error
+            if deadline.passed:
+                effort.stop.set()
+                return str(TaskTimeoutError(limit))
+            mine = self._store.hold_lease(run.run_id, task.task_id, owner)
+            if not mine or not self._store.is_open(run.run_id):
+                effort.stop.set()
+                return None
+
+    def _work(
+        self,
+        run: OpenRun,
+        task: ResearchTask,
+        batch: tuple[str, ...],
+        limit: float,
+        effort: _Effort,
+    ) -> None:
+        try:
+            if self._settings.planning.debug.simulate_execution:
+                scale = self._settings.runtime.engine.simulated_time_scale
+                effort.stop.wait(task.estimated_seconds * scale)
+                return
+            handler = load_handler(task.task_id, task.handler)
+            gathered = self._gather(run, task, batch, limit, handler, effort)
+            effort.finding = self._think(run, task, handler, gathered)
+            if self._settings.planning.debug.log_task_results:
+                logger.warning("%s %s: %s", run.run_id, task.task_id, effort.finding.summary)
+        except SigmaxError as error:
+            effort.error = str(error)
+        except Exception as error:  # a bug in a handler costs its own task only
+            logger.exception("task %s of run %s failed", task.task_id, run.run_id)
+            effort.error = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+    def _gather(
+        self,
+        run: OpenRun,
+        task: ResearchTask,
+        batch: tuple[str, ...],
+        limit: float,
+        handler: Handler,
+        effort: _Effort,
+    ) -> Gathered:
+        execution = self._settings.planning.task_execution
+        retries = execution.max_retries if execution.retry_failed_tasks else 0
+        others = frozenset(batch) - {task.task_id}
+
+        def should_stop() -> bool:
+            if effort.stop.is_set():
+                return True
+            if not (task.optional and execution.skip_failed_optional and others):
+                return False
+            return effort.attempts > 0 and others <= self._store.outcome_ids(run.run_id)
+
+        def on_attempt(attempt: int, provider: str) -> None:
+            effort.attempts = max(effort.attempts, attempt)
+            if attempt > 1:
+                self._store.add_event(
+                    ProgressEvent(
+                        run_id=run.run_id,
+                        kind=EventKind.TASK_ATTEMPT,
+                        at=clock.now(),
+                        task_id=task.task_id,
+                        status=TaskStatus.RUNNING.value,
+                        attempt=attempt,
+                        detail=provider,
+                    )
+                )
+
+        request = run.request
+        gathered = self._desk.gather(
+            self._needs(task, handler, request.symbol, request.watchlist),
+            FetchContext(
+                symbol=request.symbol,
+                clock=RunClock(request.as_of),
+                deadline=Deadline.after(limit * FETCH_SHARE),
+                data_mode=request.data_mode,
+                addresses=Addresses.of_request(request, self._settings.sources),
+                retry=RetryPolicy(retries, execution.retry_delay),
+                should_stop=should_stop,
+                on_attempt=on_attempt,
+            ),
+        )
+        effort.attempts = max(effort.attempts, gathered.attempts)
+        effort.requests = gathered.requests
+        effort.cost_usd = gathered.cost_usd
+        effort.providers = gathered.providers
+        effort.missing = gathered.missing
+        return gathered
+
+    def _needs(
+        self, task: ResearchTask, handler: Handler, symbol: str, watchlist: tuple[str, ...]
+    ) -> tuple[DataNeed, ...]:
+        if handler.needs is not None:
+            return handler.needs(symbol, watchlist)
+        return tuple(
+            need
+            for source in task.data_sources
+            for need in self._settings.sources.default_needs(source, symbol)
+        )
+
+    def _think(
+        self, run: OpenRun, task: ResearchTask, handler: Handler, gathered: Gathered
+    ) -> Finding:
+        if not gathered.observations:
+            raise SigmaxError(f"no data: {describe_missing(gathered.missing)}")
+        upstream: Mapping[str, TaskOutcome] = (
+            self._store.outcomes(run.run_id) if task.dependencies else {}
+        )
+        inputs = ResearchInputs(
+            task_id=task.task_id,
+            symbol=run.request.symbol,
+            as_of=RunClock(run.request.as_of).now(),
+            watchlist=run.request.watchlist,
+            observations=gathered.observations,
+            missing=gathered.missing,
+            upstream={
+                name: upstream[name].finding
+                for name in task.dependencies
+                if name in upstream and upstream[name].finding is not None
+            },
+        )
+        finding = handler.research(inputs)
+        if not isinstance(finding, Finding):
+            raise SigmaxError(
+                f"handler {task.handler} gave {type(finding).__name__} instead of a Finding"
+            )
+        if (finding.task_id, finding.symbol) != (task.task_id, run.request.symbol):
+            raise SigmaxError(
+                f"handler {task.handler} answered for {finding.task_id} of {finding.symbol}"
+            )
+        return finding
+
+
+def describe_missing(missing: tuple[Missing, ...]) -> str:
+    """The gaps in one line, each reason once."""
+    parts = dict.fromkeys(f"{gap.need} ({gap.reason})" for gap in missing)
+    return "; ".join(parts) if parts else "no source was asked"
+
+
+def ended(
+    task: ResearchTask, status: TaskStatus, reason: str, *, at: datetime, attempts: int = 0
+) -> TaskOutcome:
+    """The outcome of a task that did not work: skipped, lost or past its time."""
+    return TaskOutcome(
+        task_id=task.task_id,
+        status=status,
+        reason=reason,
+        attempts=attempts,
+        started_at=at,
+        finished_at=at,
+        duration_seconds=0.0,
+        worker=worker_identity(),
+    )

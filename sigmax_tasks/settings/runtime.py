@@ -1,0 +1,62 @@
+"""Settings of runtime.yaml: broker, workers, engine limits, retention."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from sigmax_planner.models import Message, UtcTime
+
+
+class BrokerSettings(Message):
+    url: str | None = Field(default=None, pattern=r"^(rediss?|unix)://\S+$")
+    connect_timeout_seconds: float = Field(gt=0, le=60)
+    visibility_timeout_seconds: float = Field(gt=0)
+
+
+class WorkerSettings(Message):
+    pool: Literal["threads", "prefork", "solo", "gevent"]
+    concurrency: int = Field(ge=1, le=1000)
+
+
+class EngineSettings(Message):
+    lease_seconds: float = Field(gt=0.5)
+    stall_seconds: float = Field(gt=0)
+    max_redispatches: int = Field(ge=0, le=10)
+    sweep_interval_seconds: float = Field(gt=0)
+    finalize_reserve_seconds: float = Field(ge=0)
+    event_stream_max_length: int = Field(ge=100)
+    simulated_time_scale: float = Field(ge=0)
+
+
+class RetentionSettings(Message):
+    run_hours: float = Field(gt=0)
+    working_hours: float = Field(gt=0)
+    embedded_runs: int = Field(ge=1)
+
+
+class EmbeddedSettings(Message):
+    start_timeout_seconds: float = Field(gt=0)
+    concurrency: int = Field(ge=1, le=1000)
+
+
+class SimulatorSettings(Message):
+    seed: int = Field(ge=0)
+    as_of: UtcTime
+
+
+class LoggingSettings(Message):
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class RuntimeSettings(Message):
+    """Everything of runtime.yaml; the defaults stand in the shipped file."""
+
+    broker: BrokerSettings
+    worker: WorkerSettings
+    engine: EngineSettings
+    retention: RetentionSettings
+    embedded: EmbeddedSettings
+    simulator: SimulatorSettings
+    logging: LoggingSettings

@@ -1,0 +1,156 @@
+"""ccxt on our HTTP client: the session it asks, its markets, and the meaning of its errors."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_plus
+
+import requests
+
+from sigmax_tasks import clock
+from sigmax_tasks.errors import (
+    BadPayloadError,
+    PermanentSourceError,
+    RateLimitedError,
+    SourceError,
+    TransientSourceError,
+    WrongQuestionError,
+)
+from sigmax_tasks.sources.answers import parse_json
+from sigmax_tasks.sources.call import Call
+from sigmax_tasks.sources.ccxt_loading import ccxt_errors, exchange_class
+from sigmax_tasks.sources.venues import Venue
+
+
+class CallSession(requests.Session):
+    """What ccxt takes for its session. It knows one call, its deadline and its limits.
+
+    Errors are ours, not of the kind ccxt catches, so they reach the caller as they are.
+    """
+
+    def __init__(self, call: Call) -> None:
+        super().__init__()
+        self.headers.clear()
+        self.trust_env = False
+        self._call = call
+
+    def request(self, method: str | bytes, url: str | bytes, **given: Any) -> requests.Response:  # type: ignore[override]  # ccxt passes these and no more
+        call = self._call
+        address = str(url)
+        # ccxt's own time limit, proxies and redirects are not used: the client has one policy.
+        answer = call.http.exchange(
+            call.budget,
+            str(method),
+            address,
+            endpoint=unquote_plus(address.removeprefix(call.base_url)),
+            headers=given.get("headers"),
+            data=given.get("data"),
+        )
+        parse_json(call.provider_id, answer.body)  # ccxt takes a page of HTML for an empty market
+        call.answers.append(answer)
+        response = requests.Response()
+        response.status_code = answer.status
+        response.headers.update(answer.headers)
+        response.url = address
+        response._content = answer.body  # noqa: SLF001  # the only way to make a response
+        return response
+
+
+@dataclass
+class _Entry:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    exchange: Any = None
+    loaded_at: float = 0.0
+
+
+class Markets:
+    """Loaded market tables, one per provider and base address; thread-safe, least recent out."""
+
+    def __init__(self, keep_seconds: float, entries: int) -> None:
+        self._keep_seconds = keep_seconds
+        self._size = entries
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
+
+    def open_exchange(self, venue: Venue, call: Call) -> Any:
+        """A ccxt exchange for this call alone, with its markets; asks for them when they are old."""
+        entry = self._entry((call.provider_id, call.base_url))
+        exchange = make_exchange(venue, call)
+        with entry.lock:
+            old = clock.monotonic() - entry.loaded_at > self._keep_seconds
+            if entry.exchange is None or old:
+                with translated(call.provider_id):
+                    exchange.load_markets()
+                if not exchange.markets:
+                    raise BadPayloadError(call.provider_id, "lists no markets")
+                call.answers.clear()
+                loaded = make_exchange(venue, None)
+                loaded.set_markets_from_exchange(exchange)
+                entry.exchange, entry.loaded_at = loaded, clock.monotonic()
+            else:
+                exchange.set_markets_from_exchange(entry.exchange)
+        return exchange
+
+    def _entry(self, key: tuple[str, str]) -> _Entry:
+        with self._lock:
+            entry = self._entries.setdefault(key, _Entry())
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._size:
+                self._entries.popitem(last=False)
+            return entry
+
+
+def make_exchange(venue: Venue, call: Call | None) -> Any:
+    """A ccxt exchange at the call's address, asking through the call's client."""
+    config: dict[str, Any] = {
+        # Requests are spaced for the whole process by sources.http; ccxt would space one object's.
+        "enableRateLimit": False,
+        "options": {name: value for name, value in venue.ccxt_options.items()},
+    }
+    if call is not None:
+        config["session"] = CallSession(call)
+    exchange = exchange_class(venue.exchange_id)(config)
+    if call is not None:
+        api: Mapping[str, str] = exchange.urls["api"]
+        exchange.urls = {
+            **exchange.urls,
+            "api": {**api, **{k: call.base_url + path for k, path in venue.api_paths.items()}},
+        }
+    return exchange
+
+
+@contextmanager
+def translated(provider: str) -> Iterator[None]:
+    """ccxt's errors, and what it raises on a malformed body, as ours."""
+    errors = ccxt_errors()
+    try:
+        yield
+    except SourceError:
+        raise
+    except errors.BaseError as error:
+        raise _translate(provider, error, errors) from error
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise BadPayloadError(
+            provider, f"not the promised form ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _translate(provider: str, error: Exception, errors: Any) -> SourceError:
+    said = str(error).removeprefix(f"{provider} ")[:200]
+    lowered = said.lower()
+    if isinstance(error, errors.DDoSProtection | errors.RateLimitExceeded):
+        return RateLimitedError(provider, said)
+    if isinstance(error, errors.BadSymbol | errors.NotSupported | errors.BadRequest):
+        return WrongQuestionError(provider, said)
+    if "unknown asset pair" in lowered or "unknown symbol" in lowered:
+        return WrongQuestionError(provider, said)
+    if isinstance(error, errors.NullResponse | errors.BadResponse):
+        return BadPayloadError(provider, said)
+    if isinstance(error, errors.OperationFailed):
+        return TransientSourceError(provider, said)
+    return PermanentSourceError(provider, said)

@@ -1,0 +1,338 @@
+"""The one HTTP client: bounded in time and size, honest about who asks, and the same for ccxt.
+
+One exchange is bounded by a deadline from the first name look-up to the last byte, and by a number
+of bytes before and after decompression. Proxies, netrc and cookies of the machine are ignored;
+a proxy or a CA bundle is set in sources.yaml. Redirects are followed by hand, to the same
+registrable host only and never from https to http.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3.exceptions
+
+from sigmax_tasks import clock
+from sigmax_tasks.clock import Deadline
+from sigmax_tasks.errors import (
+    BadPayloadError,
+    PermanentSourceError,
+    SourceError,
+    TransientSourceError,
+)
+from sigmax_tasks.sources.addresses import is_loopback
+from sigmax_tasks.sources.answers import Answer, refusal
+from sigmax_tasks.sources.standing import Spacing
+from sigmax_tasks.sources.transport import Leash, LeashedAdapter, Resolver, on_leash
+
+_CHUNK: Final = 65_536
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass
+class Meter:
+    """Counts the requests of one gather over its threads, and what they cost."""
+
+    prices: Mapping[str, Decimal]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, provider: str) -> None:
+        with self._lock:
+            self._counts[provider] = self._counts.get(provider, 0) + 1
+
+    @property
+    def requests(self) -> int:
+        with self._lock:
+            return sum(self._counts.values())
+
+    @property
+    def cost_usd(self) -> Decimal:
+        with self._lock:
+            counts = dict(self._counts)
+        return sum((self.prices.get(p, Decimal(0)) * n for p, n in counts.items()), Decimal(0))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one attempt may use. ``stopped`` is polled while waiting for a turn."""
+
+    provider: str
+    deadline: Deadline
+    max_bytes: int
+    meter: Meter
+    min_interval_seconds: float = 0.0
+    burst: int = 1
+    stopped: Callable[[], bool] = lambda: False
+
+
+class HttpClient:
+    """Thread-safe; one `requests` session per thread."""
+
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        max_concurrent_calls: int,
+        resolve_timeout_seconds: float,
+        max_redirects: int,
+        proxy_url: str | None = None,
+        ca_bundle: str | None = None,
+    ) -> None:
+        self._user_agent = user_agent
+        self._max_redirects = max_redirects
+        self._proxies = {"http": proxy_url, "https": proxy_url} if proxy_url else {}
+        self._verify: bool | str = ca_bundle or True
+        self._turns = threading.BoundedSemaphore(max_concurrent_calls)
+        self._spacing = Spacing()
+        self._resolver = Resolver(resolve_timeout_seconds)
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._sessions: list[requests.Session] = []
+
+    def exchange(
+        self,
+        budget: Budget,
+        method: str,
+        url: str,
+        *,
+        endpoint: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | str | None = None,
+    ) -> Answer:
+        """One answer with a status of 2xx; everything else is a :class:`SourceError`.
+
+        ``endpoint`` is what the lineage will show; it must hold neither address nor key.
+        """
+        provider = budget.provider
+        self._wait_for_turn(budget, urlsplit(url).hostname or "")
+        try:
+            with on_leash(Leash(provider, budget.deadline, self._resolver)) as leash:
+                try:
+                    return self._follow(budget, method, url, endpoint, params, headers, data)
+                except (
+                    requests.RequestException,
+                    urllib3.exceptions.HTTPError,
+                    OSError,
+                ) as error:
+                    if leash.cut or budget.deadline.passed:
+                        raise _too_slow(provider) from error
+                    raise TransientSourceError(provider, _connection_problem(error)) from error
+        finally:
+            self._turns.release()
+
+    def close(self) -> None:
+        with self._lock:
+            sessions, self._sessions = self._sessions, []
+        for session in sessions:
+            session.close()
+        self._local = threading.local()
+
+    def _wait_for_turn(self, budget: Budget, host: str) -> None:
+        if not is_loopback(host):
+            self._spacing.wait(
+                budget.provider,
+                budget.min_interval_seconds,
+                budget.burst,
+                budget.deadline,
+                budget.stopped,
+            )
+        while not self._turns.acquire(timeout=min(0.2, max(0.001, budget.deadline.remaining))):
+            if budget.deadline.passed:
+                raise TransientSourceError(budget.provider, "no free connection before the deadline")
+            if budget.stopped():
+                raise PermanentSourceError(budget.provider, "stopped while waiting for its turn")
+
+    def _follow(
+        self,
+        budget: Budget,
+        method: str,
+        url: str,
+        endpoint: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+        data: bytes | str | None,
+    ) -> Answer:
+        session = self._session()
+        sent = {
+            **(headers or {}),
+            "User-Agent": self._user_agent,
+            "Accept-Encoding": "gzip, deflate",
+        }
+        request = requests.Request(
+            method, url, params=dict(params or {}), headers=sent, data=data
+        )
+        prepared = session.prepare_request(request)
+        for _ in range(self._max_redirects + 1):
+            status, answer_headers, body = self._send(session, prepared, budget)
+            if status not in _REDIRECTS:
+                error = refusal(budget.provider, status, answer_headers, body, clock.now())
+                if error is not None:
+                    raise error
+                return Answer(budget.provider, endpoint, status, answer_headers, body)
+            target = urljoin(str(prepared.url), answer_headers.get("Location", ""))
+            if not redirect_allowed(str(prepared.url), target):
+                host = urlsplit(target).hostname or "nowhere"
+                raise PermanentSourceError(budget.provider, f"redirects to another place ({host})")
+            prepared = prepared.copy()
+            prepared.prepare_url(target, None)
+        raise PermanentSourceError(
+            budget.provider, f"redirects more than {self._max_redirects} times"
+        )
+
+    def _send(
+        self, session: requests.Session, prepared: requests.PreparedRequest, budget: Budget
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        if budget.deadline.passed:
+            raise _too_slow(budget.provider)
+        budget.meter.count(budget.provider)
+        response = session.send(
+            prepared,
+            stream=True,
+            timeout=max(0.001, budget.deadline.remaining),
+            verify=self._verify,
+            proxies=self._proxies,
+            allow_redirects=False,
+        )
+        complete = False
+        try:
+            body = _read(response, budget)
+            complete = True
+        finally:
+            # A connection with unread bytes must not serve the next request.
+            if complete:
+                response.raw.release_conn()
+            else:
+                response.raw.close()
+            response.close()
+        return response.status_code, response.headers, body
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False
+            session.headers.clear()
+            session.headers["Accept"] = "*/*"
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            adapter = LeashedAdapter(pool_connections=20, pool_maxsize=2, max_retries=0)
+            session.mount("http://", adapter)
+            session.mount("https://", adapter)
+            self._local.session = session
+            with self._lock:
+                self._sessions.append(session)
+        return session
+
+
+def redirect_allowed(origin: str, target: str) -> bool:
+    """Whether a redirect stays where it was sent from.
+
+    The same registrable host on a usual port, and not from https to http. Addresses, localhost and
+    unusual ports must match exactly. Without a list of public suffixes the registrable host is the
+    last two labels, or three below a short second level (``co.uk``).
+    """
+    try:
+        old, new = urlsplit(origin), urlsplit(target)
+        old_port, new_port = old.port, new.port
+    except ValueError:
+        return False
+    if new.scheme not in {"http", "https"} or not new.hostname or new.username:
+        return False
+    if old.scheme == "https" and new.scheme == "http":
+        return False
+    if (old.scheme, old.hostname, old_port) == (new.scheme, new.hostname, new_port):
+        return True
+    if old_port is not None or new_port not in {None, 443, 80}:
+        return False
+    mine, theirs = _registrable(old.hostname or ""), _registrable(new.hostname)
+    return mine is not None and mine == theirs
+
+
+def _registrable(host: str) -> str | None:
+    labels = host.lower().rstrip(".").split(".")
+    if len(labels) < 2 or labels[-1].isdigit() or ":" in host:
+        return None
+    short = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
+    return ".".join(labels[-3 if short else -2 :])
+
+
+def _too_slow(provider: str) -> SourceError:
+    return TransientSourceError(provider, "no complete answer in the time left for it")
+
+
+def _connection_problem(error: Exception) -> str:
+    text = f"{type(error).__name__} {error}"
+    if "CERTIFICATE" in text.upper() or "SSL" in text:
+        return "secure connection failed"
+    if "timed out" in text.lower():
+        return "no answer in time"
+    return "connection lost before the answer was complete"
+
+
+def _read(response: requests.Response, budget: Budget) -> bytes:
+    """The body, decompressed; :class:`BadPayloadError` beyond ``max_bytes`` on either side."""
+    provider, most = budget.provider, budget.max_bytes
+    too_large = BadPayloadError(provider, f"answer larger than {most} bytes")
+    declared = response.headers.get("Content-Length", "")
+    if declared.isdigit() and int(declared) > most:
+        raise too_large
+    body = bytearray()
+    for piece in _decoded(provider, response, most):
+        body += piece
+        if len(body) > most:
+            raise too_large
+        if budget.deadline.passed:
+            raise _too_slow(provider)
+    if budget.deadline.passed:
+        # A socket shut by the watchdog looks like the end of a body of unstated length.
+        raise _too_slow(provider)
+    return bytes(body)
+
+
+def _decoded(provider: str, response: requests.Response, most: int) -> Iterator[bytes]:
+    raw = response.raw.stream(_CHUNK, decode_content=False)
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in {"", "identity"}:
+        yield from raw
+        return
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise BadPayloadError(provider, f"unasked content encoding {encoding[:20]!r}")
+    try:
+        yield from _inflated(raw, encoding == "deflate", most)
+    except (zlib.error, EOFError) as error:
+        raise BadPayloadError(provider, "the compressed body is damaged or cut") from error
+
+
+def _inflated(raw: Iterator[bytes], deflate: bool, most: int) -> Iterator[bytes]:
+    """Never more than ``most`` + 1 bytes at a time, however well they were packed."""
+    inflater: Any = None
+    fed = 0
+    for chunk in raw:
+        fed += len(chunk)
+        if fed > most:
+            yield bytes(most + 1)  # beyond the limit even before unpacking; the reader refuses it
+            return
+        pending = chunk
+        while pending:
+            if inflater is None:
+                # RFC 1950 data starts with a byte whose low half is 8; some send bare RFC 1951.
+                bare = deflate and pending[0] & 0x0F != 8
+                inflater = zlib.decompressobj(
+                    -zlib.MAX_WBITS if bare else zlib.MAX_WBITS if deflate else 16 + zlib.MAX_WBITS
+                )
+            yield inflater.decompress(pending, most + 1)
+            pending = inflater.unconsumed_tail
+            if inflater.eof:
+                pending = inflater.unused_data.lstrip(b"\0")
+                inflater = None
+    if inflater is not None and not inflater.eof:
+        raise EOFError

@@ -1,0 +1,225 @@
+"""Sockets under a leash: name resolution, connecting and reading all end by one deadline.
+
+The time limits of requests bound single socket operations, so a server that sends a byte now and
+then is never cut off, and name resolution is not bounded at all. Here a watchdog shuts the socket
+at the deadline, and names are resolved in a thread that is given up on after a stated time.
+
+Being offline: a name that does not resolve, or a network without a route, raises
+:class:`OfflineError`. See standing.py for how that ends a run without network quickly.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from sigmax_tasks.clock import Deadline, monotonic
+from sigmax_tasks.errors import TransientSourceError
+
+AddressInfo = tuple[Any, Any, int, str, Any]
+_NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
+
+
+class OfflineError(TransientSourceError):
+    """The host cannot be found or reached from here: no name resolution, or no route."""
+
+    def __init__(self, provider: str, problem: str, host: str) -> None:
+        super().__init__(provider, problem)
+        self.host = host
+
+
+class Leash:
+    """Holds the socket of the request that this thread makes, and shuts it at the deadline."""
+
+    def __init__(self, provider: str, deadline: Deadline, resolver: Resolver) -> None:
+        self.provider = provider
+        self.deadline = deadline
+        self.resolver = resolver
+        self.cut = False
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+
+    def hold(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._socket = sock
+            late = self.cut
+        if late:
+            _shut(sock)
+
+    def pull(self) -> None:
+        """Shut the socket; a read that waits on it returns at once."""
+        with self._lock:
+            self.cut = True
+            sock = self._socket
+        if sock is not None:
+            _shut(sock)
+
+    def release(self) -> None:
+        with self._lock:
+            self._socket = None
+
+
+def _shut(sock: socket.socket) -> None:
+    with suppress(OSError):  # already closed by its reader
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Current(threading.local):
+    leash: Leash | None = None
+
+
+_current = _Current()
+
+
+@contextmanager
+def on_leash(leash: Leash) -> Iterator[Leash]:
+    """Every connection this thread opens or uses inside is under ``leash``."""
+    watchdog = threading.Timer(max(0.001, leash.deadline.remaining), leash.pull)
+    watchdog.daemon = True
+    before, _current.leash = _current.leash, leash
+    watchdog.start()
+    try:
+        yield leash
+    finally:
+        watchdog.cancel()
+        leash.release()
+        _current.leash = before
+
+
+class Resolver:
+    """Name resolution that gives up after ``timeout_seconds`` and remembers good answers.
+
+    A look-up that answers late is still remembered, so that the next attempt finds it.
+    """
+
+    MEMORY_SECONDS: Final = 60.0
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self._timeout = timeout_seconds
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, int], tuple[float, Sequence[AddressInfo]]] = {}
+
+    def addresses(self, provider: str, host: str, port: int, limit: float) -> Sequence[AddressInfo]:
+        """Socket addresses of ``host``; :class:`OfflineError` when there are none in time."""
+        key = (host, port)
+        with self._lock:
+            known = self._known.get(key)
+        if known is not None and monotonic() - known[0] < self.MEMORY_SECONDS:
+            return known[1]
+        failure: list[OSError] = []
+        done = threading.Event()
+
+        def look_up() -> None:
+            try:
+                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except (OSError, UnicodeError) as error:
+                failure.append(error if isinstance(error, OSError) else OSError(str(error)))
+            else:
+                with self._lock:
+                    if len(self._known) > 500:
+                        self._known.clear()
+                    self._known[key] = (monotonic(), found)
+            done.set()
+
+        threading.Thread(target=look_up, name=f"resolve-{host}", daemon=True).start()
+        if not done.wait(max(0.001, min(self._timeout, limit))):
+            raise OfflineError(provider, f"no network: looking up {host} takes too long", host)
+        if failure:
+            raise OfflineError(provider, f"no network: cannot resolve {host}", host)
+        with self._lock:
+            return self._known[key][1]
+
+
+class _Leashed:
+    """Mixed into urllib3's connections: connects under the leash and hands it the socket."""
+
+    host: str
+    port: int
+    sock: socket.socket | None
+    socket_options: Sequence[tuple[int, int, int | bytes]] | None
+
+    def _new_conn(self) -> socket.socket:
+        leash = _current.leash
+        if leash is None:
+            raise RuntimeError("this connection is only used by sources.http")
+        host = self.host.strip("[]")
+        found = leash.resolver.addresses(
+            leash.provider, host, self.port, leash.deadline.remaining
+        )
+        problem = "connection failed"
+        for position, (family, kind, protocol, _, address) in enumerate(found):
+            share = leash.deadline.remaining / (len(found) - position)
+            if share <= 0:
+                raise TransientSourceError(leash.provider, "timed out while connecting")
+            sock = socket.socket(family, kind, protocol)
+            try:
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(share)
+                leash.hold(sock)
+                sock.connect(address)
+            except TimeoutError:
+                sock.close()
+                problem = "timed out while connecting"
+            except OSError as error:
+                sock.close()
+                if error.errno in _NO_ROUTE:
+                    raise OfflineError(
+                        leash.provider, f"no network: no route to {host}", host
+                    ) from error
+                problem = f"connection failed ({error.strerror or error})"
+            else:
+                sock.settimeout(max(0.001, leash.deadline.remaining))
+                return sock
+        raise TransientSourceError(leash.provider, problem)
+
+    def getresponse(self) -> Any:
+        leash = _current.leash
+        if leash is not None and self.sock is not None:
+            leash.hold(self.sock)
+        return super().getresponse()  # type: ignore[misc]  # the mixed-in connection has it
+
+
+class _PlainConnection(_Leashed, HTTPConnection):
+    pass
+
+
+class _TlsConnection(_Leashed, HTTPSConnection):
+    pass
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class LeashedAdapter(HTTPAdapter):
+    """The adapter of requests, on leashed connections and without retries of its own."""
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
+    ) -> None:
+        self.poolmanager = PoolManager(
+            num_pools=connections, maxsize=maxsize, block=block, **pool_kwargs
+        )
+        self._leash_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        self._leash_pools(manager)
+        return manager
+
+    @staticmethod
+    def _leash_pools(manager: Any) -> None:
+        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}

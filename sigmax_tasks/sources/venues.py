@@ -1,0 +1,68 @@
+"""The table of exchanges: what ccxt needs to know of each, and what each can give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+
+@dataclass(frozen=True)
+class Venue:
+    """One exchange.
+
+    ``api_paths`` maps ccxt's names of its API roots to the path behind the base address.
+    ``page`` is the most candles of one answer, ``reach`` the most that exist at all (None: years).
+    ``skip_timeframes`` are offered but built from finer ones here. ``day_change`` says whether
+    ccxt's ``percentage`` is over 24 hours.
+    """
+
+    exchange_id: str
+    api_paths: Mapping[str, str]
+    page: int
+    reach: int | None
+    book_limit: int
+    trades_limit: int
+    day_change: bool
+    skip_timeframes: frozenset[str] = frozenset()
+    ccxt_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
+    {
+        venue.exchange_id: venue
+        for venue in (
+            Venue(
+                "kraken",
+                api_paths={"public": ""},
+                page=720,
+                reach=720,
+                book_limit=500,
+                trades_limit=1000,
+                day_change=False,  # its "o" is today's opening price
+                skip_timeframes=frozenset({"1w"}),  # its weeks start on Thursday
+            ),
+            Venue(
+                "coinbase",
+                api_paths={"rest": ""},
+                page=300,
+                reach=None,
+                book_limit=1000,
+                trades_limit=1000,
+                day_change=False,
+            ),
+            Venue(
+                "binance",
+                api_paths={"public": "/api/v3"},
+                page=1000,
+                reach=None,
+                book_limit=5000,
+                trades_limit=1000,
+                day_change=True,
+                # Without this ccxt also asks the futures hosts, which refuse whole countries.
+                ccxt_options={"fetchMarkets": {"types": ["spot"]}},
+            ),
+        )
+    }
+)

@@ -1,0 +1,198 @@
+"""validate: is the research good enough to decide on (D2)?
+
+All four parts are in [0, 1], with every planned task and source in the denominator, so that none
+rises when something is taken away. With w = 4, 3, 2, 1 for CRITICAL, HIGH, MEDIUM, LOW:
+
+- completeness = sum of w x filled over the completed tasks / sum of w over all planned tasks, where
+  filled = usable observations / (usable observations + stated gaps) of the task;
+- quality = sum of w x min(1, R / full_reliability) / sum of w, where R is the sum of the
+  reliabilities of the task's arguments whose cited observations are all usable;
+- freshness = mean over the planned data sources of the freshness of their newest observation: 1 up
+  to the age limit of its source and kind, then linear to 0 at twice the limit, 0 when unseen;
+- coverage = planned data sources seen / planned data sources.
+
+An observation is usable unless it is dated after the time of the run or simulated in a live run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from sigmax_planner.models import RiskProfile, TaskPriority
+from sigmax_tasks.models.decision import Gap, ValidationReport
+from sigmax_tasks.models.observations import Lineage
+from sigmax_tasks.models.policy import DecisionPolicy, ValidationPolicy
+from sigmax_tasks.models.research import ResearchBundle
+from sigmax_tasks.stages.exact import exact, share
+from sigmax_tasks.stages.standing import (
+    Standing,
+    age_minutes,
+    freshness,
+    source_freshness,
+    standings,
+)
+
+
+def validate(
+    bundle: ResearchBundle, profile: RiskProfile, policy: DecisionPolicy
+) -> ValidationReport:
+    """Score, gates and gaps. A failed gate is a fact for the next stages, never a reason to retry.
+
+    The gates besides the threshold: all critical tasks where the profile needs them, its minimum
+    of data sources, and prices of two sources that contradict each other.
+    """
+    rules = policy.validation
+    standing = standings(bundle, rules)
+    seen = source_freshness(
+        (item for one in standing for item in one.usable.values()), bundle.as_of, rules
+    )
+    planned = sorted({source for one in standing for source in one.task.data_sources})
+    completeness = exact(_by_priority(standing, [one.filled for one in standing], rules))
+    quality = exact(_by_priority(standing, [_quality(one, rules) for one in standing], rules))
+    fresh = exact(share(math.fsum(seen.get(source, 0.0) for source in planned), len(planned)))
+    coverage = exact(share(sum(source in seen for source in planned), len(planned)))
+    shares = rules.shares
+    score = exact(
+        min(
+            1.0,
+            math.fsum(
+                (
+                    shares.completeness * completeness,
+                    shares.quality * quality,
+                    shares.freshness * fresh,
+                    shares.coverage * coverage,
+                )
+            ),
+        )
+    )
+    threshold = policy.profile(profile.name).validation_threshold
+    venue_gaps, venue_failures = _venues(standing, rules)
+    failures = (
+        *_gate_failures(standing, len(seen), profile),
+        *venue_failures,
+    )
+    return ValidationReport(
+        score=score,
+        threshold=threshold,
+        passed=score >= threshold and not failures,
+        completeness=completeness,
+        quality=quality,
+        freshness=fresh,
+        coverage=coverage,
+        sources_seen=tuple(sorted(seen)),
+        failures=failures,
+        gaps=(*_task_gaps(standing, bundle, rules), *venue_gaps),
+    )
+
+
+def _by_priority(
+    standing: Sequence[Standing], values: Sequence[float], rules: ValidationPolicy
+) -> float:
+    weights = [rules.priority_weights.of(one.task.priority) for one in standing]
+    return share(
+        math.fsum(weight * value for weight, value in zip(weights, values, strict=True)),
+        math.fsum(weights),
+    )
+
+
+def _quality(one: Standing, rules: ValidationPolicy) -> float:
+    return share(math.fsum(item.reliability for item in one.evidence), rules.full_reliability)
+
+
+def _gate_failures(
+    standing: Sequence[Standing], sources_seen: int, profile: RiskProfile
+) -> Iterator[str]:
+    if not standing:
+        yield "the plan holds no task"
+    for one in standing:
+        if (
+            profile.require_all_critical
+            and one.task.priority is TaskPriority.CRITICAL
+            and one.finding is None
+        ):
+            yield f"critical task {one.task_id} gave no finding ({one.failure})"
+    if sources_seen < profile.min_data_sources:
+        yield (
+            f"{sources_seen} data sources answered, "
+            f"profile {profile.name} needs {profile.min_data_sources}"
+        )
+
+
+def _task_gaps(
+    standing: Sequence[Standing], bundle: ResearchBundle, rules: ValidationPolicy
+) -> Iterator[Gap]:
+    for one in standing:
+        if one.finding is None:
+            sources = ", ".join(one.task.data_sources)
+            yield Gap(task_id=one.task_id, source=sources, reason=one.failure)
+        for missing in one.missing:
+            reason = f"{missing.need}: {missing.reason}"
+            yield Gap(task_id=one.task_id, source=missing.source, reason=reason)
+        for item, problem in one.unusable:
+            reason = f"{item.kind} from {item.provider} not used: {problem}"
+            yield Gap(task_id=one.task_id, source=item.source, reason=reason)
+        if one.finding is not None:
+            yield from _unseen(one)
+            yield from _stale(one, bundle, rules)
+            if not one.evidence:
+                sources = ", ".join(one.task.data_sources)
+                reason = "no argument that rests on usable observations"
+                yield Gap(task_id=one.task_id, source=sources, reason=reason)
+
+
+def _unseen(one: Standing) -> Iterator[Gap]:
+    told = {item.source for item in one.usable.values()}
+    told |= {missing.source for missing in one.missing}
+    told |= {item.source for item, _ in one.unusable}
+    for source in dict.fromkeys(one.task.data_sources):
+        if source not in told:
+            yield Gap(task_id=one.task_id, source=source, reason="no observation was used")
+
+
+def _stale(one: Standing, bundle: ResearchBundle, rules: ValidationPolicy) -> Iterator[Gap]:
+    newest: dict[tuple[str, str, str], Lineage] = {}
+    for item in one.usable.values():
+        key = (item.source, item.kind, item.name)
+        if key not in newest or item.observed_at > newest[key].observed_at:
+            newest[key] = item
+    for (source, kind, name), item in sorted(newest.items()):
+        limit = rules.age_limit_minutes(source, kind, name)
+        age = age_minutes(item.observed_at, bundle.as_of)
+        if age > limit:
+            what = f"{kind} {name}" if name else kind
+            left = freshness(item, bundle.as_of, rules)
+            reason = f"{what} is {age:.0f} min old, limit {limit:.0f} min: counts {left:.2f}"
+            yield Gap(task_id=one.task_id, source=source, reason=reason)
+
+
+def _venues(
+    standing: Sequence[Standing], rules: ValidationPolicy
+) -> tuple[tuple[Gap, ...], tuple[str, ...]]:
+    """Gaps and gate failures of prices that were seen at about the same time and do not fit."""
+    venues = rules.venues
+    by_task = {one.task_id: one for one in standing}
+    quotes = []
+    for reference in venues.prices:
+        task_id, _, metric = reference.partition(".")
+        one = by_task.get(task_id)
+        price = one.metric(metric) if one else None
+        when = one.metric_time(metric) if one else None
+        if price is not None and price > 0 and when is not None:
+            quotes.append((task_id, metric, price, when))
+    gaps: list[Gap] = []
+    failures: list[str] = []
+    for (task, metric, price, when), (task2, metric2, price2, when2) in combinations(quotes, 2):
+        apart = abs(price - price2) / min(price, price2)
+        near = abs((when - when2).total_seconds()) <= venues.window_minutes * 60.0
+        if not near or apart <= venues.tolerance_fraction:
+            continue
+        reason = (
+            f"venues disagree: {task}.{metric} {price:.10g} against {task2}.{metric2} "
+            f"{price2:.10g}, {apart:.2%} apart, tolerance {venues.tolerance_fraction:.2%}"
+        )
+        gaps.append(Gap(task_id=task2, source=metric2, reason=reason))
+        if venues.fail_fraction is not None and apart > venues.fail_fraction:
+            failures.append(f"{reason}, limit {venues.fail_fraction:.2%}")
+    return tuple(gaps), tuple(failures)

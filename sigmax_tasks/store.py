@@ -1,0 +1,440 @@
+"""The run store on Redis. First write wins: outcomes, batch steps and the decision are set once.
+
+Keys of a run (all with a time to live from their creation):
+
+=========================  ======  ==============================================================
+``sigmax:run:ID``          hash    request, plan, settings hash, deadline, step, state, record
+``sigmax:out:ID``          hash    task id -> outcome
+``sigmax:ev:ID``           stream  progress events
+``sigmax:lease:ID:TASK``   string  who runs the task right now, renewed while it runs
+``sigmax:settings:HASH``   string  the settings of one or more runs
+``sigmax:live``            zset    open runs by deadline (unix seconds)
+``sigmax:finished``        zset    finished runs by time of decision
+=========================  ======  ==============================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from sigmax_planner.models import AnalysisRequest, ResearchPlan
+from sigmax_tasks import clock
+from sigmax_tasks.errors import ClusterUnreachableError, RunNotFoundError
+from sigmax_tasks.models.decision import RunRecord
+from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.models.research import TaskOutcome
+from sigmax_tasks.redact import redact_url
+from sigmax_tasks.settings.runtime import RuntimeSettings
+
+STATE_OPEN = "open"
+STATE_FINISHED = "finished"
+STATE_CANCELLED = "cancelled"
+
+# Stores an outcome and tells about it in one step; 0 when another was first.
+_RECORD_OUTCOME = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
+if redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) == 0 then return 0 end
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV[3])
+redis.call('EXPIRE', KEYS[3], ARGV[4])
+redis.call('DEL', KEYS[4])
+return 1
+"""
+# Moves a run from one batch to the next; only one caller per step gets 1.
+_CLAIM_STEP = """
+if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
+if redis.call('HGET', KEYS[1], 'step') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'step', ARGV[2], 'step_at', ARGV[3])
+return 1
+"""
+# Closes a run with its record; only the first caller gets 1.
+_COMMIT = """
+if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
+redis.call('HSET', KEYS[1], 'state', ARGV[1], 'record', ARGV[2])
+redis.call('ZREM', KEYS[3], ARGV[3])
+if ARGV[1] == 'finished' then redis.call('ZADD', KEYS[4], ARGV[4], ARGV[3]) end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'e', ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('EXPIRE', KEYS[2], ARGV[7])
+redis.call('EXPIRE', KEYS[5], ARGV[7])
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[9])
+return 1
+"""
+# Renews or takes a lease; 0 when another owner holds it.
+_LEASE = """
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """What stays the same about a run while it runs."""
+
+    run_id: str
+    request: AnalysisRequest
+    plan: ResearchPlan
+    settings_hash: str
+    created_at: datetime
+    deadline_at: datetime
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run stands. ``step`` is the batch in work (-1: none yet), ``step_at`` since when."""
+
+    state: str
+    step: int
+    step_at: float
+    started: Mapping[str, float]
+    sent_again: Mapping[str, int]
+
+
+def connect(url: str, *, connect_timeout_seconds: float) -> redis.Redis:
+    """A thread-safe client; commands are tried again once, within the connection time-out."""
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_connect_timeout=connect_timeout_seconds,
+        socket_timeout=10,
+        socket_keepalive=not url.startswith("unix"),
+        health_check_interval=25,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
+    )
+
+
+@contextmanager
+def reachable(url: str) -> Iterator[None]:
+    """Connection errors of the block become :class:`ClusterUnreachableError`."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise ClusterUnreachableError(
+            f"broker {redact_url(url)} does not answer ({type(error).__name__})",
+            advice="start it, or leave the broker unset to run on a private one",
+        ) from error
+    except redis.AuthenticationError as error:
+        raise ClusterUnreachableError(
+            f"broker {redact_url(url)} refuses the password",
+            advice="set it in SIGMAX_BROKER_URL as redis://:password@host:port/0",
+        ) from error
+
+
+class RunStore:
+    """All that a cluster knows of its runs."""
+
+    def __init__(self, client: redis.Redis, runtime: RuntimeSettings) -> None:
+        self._redis = client
+        self._runtime = runtime
+        self._outcome_script = client.register_script(_RECORD_OUTCOME)
+        self._step_script = client.register_script(_CLAIM_STEP)
+        self._commit_script = client.register_script(_COMMIT)
+        self._lease_script = client.register_script(_LEASE)
+
+    # Runs
+
+    def create(self, run: OpenRun, snapshot: str) -> None:
+        """Write a new run with its settings and list it as live."""
+        life = self._open_seconds(run)
+        key = f"sigmax:run:{run.run_id}"
+        started = self._event(
+            ProgressEvent(
+                run_id=run.run_id,
+                kind=EventKind.RUN_STARTED,
+                at=run.created_at,
+                detail=run.plan.summary,
+            )
+        )
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.set(f"sigmax:settings:{run.settings_hash}", snapshot, ex=self._run_seconds + life)
+            pipe.hset(
+                key,
+                mapping={
+                    "request": run.request.model_dump_json(),
+                    "plan": run.plan.model_dump_json(exclude_computed_fields=True),
+                    "settings": run.settings_hash,
+                    "created_at": run.created_at.isoformat(),
+                    "deadline_at": run.deadline_at.isoformat(),
+                    "state": STATE_OPEN,
+                    "step": -1,
+                    "step_at": run.created_at.timestamp(),
+                },
+            )
+            pipe.expire(key, life)
+            pipe.zadd("sigmax:live", {run.run_id: run.deadline_at.timestamp()})
+            pipe.xadd(f"sigmax:ev:{run.run_id}", {"e": started})
+            pipe.expire(f"sigmax:ev:{run.run_id}", life)
+            pipe.execute()
+
+    def load(self, run_id: str) -> OpenRun:
+        """The fixed part of a run; :class:`RunNotFoundError` when it is not (or no longer) kept."""
+        names = ("request", "plan", "settings", "created_at", "deadline_at")
+        values = self._redis.hmget(f"sigmax:run:{run_id}", names)
+        request, plan, settings, created_at, deadline_at = cast("list[str | None]", values)
+        if not (request and plan and settings and created_at and deadline_at):
+            raise RunNotFoundError(run_id, "the run store")
+        return OpenRun(
+            run_id=run_id,
+            request=AnalysisRequest.model_validate_json(request),
+            plan=ResearchPlan.model_validate_json(plan),
+            settings_hash=settings,
+            created_at=datetime.fromisoformat(created_at),
+            deadline_at=datetime.fromisoformat(deadline_at),
+        )
+
+    def state(self, run_id: str) -> RunState | None:
+        """Where the run stands; None when it is not kept."""
+        values = cast("dict[str, str]", self._redis.hgetall(f"sigmax:run:{run_id}"))
+        if "state" not in values:
+            return None
+        return RunState(
+            state=values["state"],
+            step=int(values["step"]),
+            step_at=float(values["step_at"]),
+            started={
+                name.removeprefix("started:"): float(value)
+                for name, value in values.items()
+                if name.startswith("started:")
+            },
+            sent_again={
+                name.removeprefix("again:"): int(value)
+                for name, value in values.items()
+                if name.startswith("again:")
+            },
+        )
+
+    def is_open(self, run_id: str) -> bool:
+        return self._redis.hget(f"sigmax:run:{run_id}", "state") == STATE_OPEN
+
+    def settings_snapshot(self, settings_hash: str) -> str:
+        value = self._redis.get(f"sigmax:settings:{settings_hash}")
+        if value is None:
+            raise RunNotFoundError(settings_hash[:12], "the kept settings")
+        return cast("str", value)
+
+    def live_runs(self) -> tuple[tuple[str, float], ...]:
+        """(run id, deadline in unix seconds) of open runs, soonest deadline first."""
+        return tuple(
+            cast(
+                "list[tuple[str, float]]", self._redis.zrange("sigmax:live", 0, -1, withscores=True)
+            )
+        )
+
+    def forget_live(self, run_id: str) -> None:
+        """Take a run that is no longer kept off the list of open runs."""
+        self._redis.zrem("sigmax:live", run_id)
+
+    # Workers
+
+    def greet(self, worker: str, seconds: float) -> None:
+        """A worker process says that it lives; it counts as gone ``seconds`` from now."""
+        now = clock.now().timestamp()
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zadd("sigmax:workers", {worker: now + seconds})
+            pipe.zremrangebyscore("sigmax:workers", "-inf", now)
+            pipe.expire("sigmax:workers", 3600)
+            pipe.execute()
+
+    def workers(self) -> tuple[str, ...]:
+        """``host:pid`` of worker processes that have been heard of lately."""
+        now = clock.now().timestamp()
+        return tuple(cast("list[str]", self._redis.zrangebyscore("sigmax:workers", now, "+inf")))
+
+    def take_watch(self, worker: str, seconds: float) -> bool:
+        """True for the one worker that watches over the runs for the next ``seconds``."""
+        milliseconds = max(1, int(seconds * 1000))
+        return bool(self._redis.set("sigmax:watch", worker, nx=True, px=milliseconds))
+
+    # Tasks
+
+    def outcomes(self, run_id: str) -> dict[str, TaskOutcome]:
+        values = cast("dict[str, str]", self._redis.hgetall(f"sigmax:out:{run_id}"))
+        return {key: TaskOutcome.model_validate_json(text) for key, text in values.items()}
+
+    def outcome_ids(self, run_id: str) -> frozenset[str]:
+        """Ids of the tasks that have an outcome."""
+        return frozenset(cast("list[str]", self._redis.hkeys(f"sigmax:out:{run_id}")))
+
+    def has_outcome(self, run_id: str, task_id: str) -> bool:
+        return bool(self._redis.hexists(f"sigmax:out:{run_id}", task_id))
+
+    def record_outcome(self, run: OpenRun, outcome: TaskOutcome) -> bool:
+        """Keep the outcome if it is the first of its task; False when it is not."""
+        run_id = run.run_id
+        event = self._event(
+            ProgressEvent(
+                run_id=run_id,
+                kind=EventKind.TASK_FINISHED,
+                at=outcome.finished_at,
+                task_id=outcome.task_id,
+                status=outcome.status.value,
+                attempt=outcome.attempts,
+                seconds=outcome.duration_seconds,
+                cost_usd=outcome.cost_usd,
+                providers=outcome.providers,
+                worker=outcome.worker,
+                detail=outcome.reason,
+            )
+        )
+        written = self._outcome_script(
+            keys=[
+                f"sigmax:run:{run_id}",
+                f"sigmax:out:{run_id}",
+                f"sigmax:ev:{run_id}",
+                f"sigmax:lease:{run_id}:{outcome.task_id}",
+            ],
+            args=[
+                outcome.task_id,
+                outcome.model_dump_json(),
+                event,
+                self._open_seconds(run),
+                self._runtime.engine.event_stream_max_length,
+            ],
+        )
+        return int(cast("int", written)) == 1
+
+    def hold_lease(self, run_id: str, task_id: str, owner: str) -> bool:
+        """Take or renew the right to run a task; False while another worker holds it."""
+        milliseconds = int(self._runtime.engine.lease_seconds * 1000)
+        held = self._lease_script(
+            keys=[f"sigmax:lease:{run_id}:{task_id}"], args=[owner, milliseconds]
+        )
+        return int(cast("int", held)) == 1
+
+    def leased(self, run_id: str, task_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the tasks that a live worker runs right now."""
+        if not task_ids:
+            return frozenset()
+        keys = [f"sigmax:lease:{run_id}:{task_id}" for task_id in task_ids]
+        owners = cast("list[str | None]", self._redis.mget(keys))
+        return frozenset(t for t, owner in zip(task_ids, owners, strict=True) if owner)
+
+    def mark_started(self, run_id: str, task_id: str) -> None:
+        self._redis.hsetnx(f"sigmax:run:{run_id}", f"started:{task_id}", clock.now().timestamp())
+
+    def count_sent_again(self, run_id: str, task_ids: Iterable[str]) -> None:
+        """Remember that tasks were sent again, and restart the stall clock of the batch."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            for task_id in task_ids:
+                pipe.hincrby(f"sigmax:run:{run_id}", f"again:{task_id}", 1)
+                pipe.hdel(f"sigmax:run:{run_id}", f"started:{task_id}")
+            pipe.hset(f"sigmax:run:{run_id}", "step_at", clock.now().timestamp())
+            pipe.execute()
+
+    def claim_step(self, run_id: str, step: int) -> bool:
+        """Move from batch ``step - 1`` to ``step``; True for exactly one caller."""
+        won = self._step_script(
+            keys=[f"sigmax:run:{run_id}"], args=[step - 1, step, clock.now().timestamp()]
+        )
+        return int(cast("int", won)) == 1
+
+    # The end of a run
+
+    def commit(self, run: OpenRun, record: RunRecord, event: ProgressEvent) -> bool:
+        """Close the run with its record; True for the one caller whose record is kept."""
+        return self._close(
+            run, STATE_FINISHED, record.model_dump_json(exclude_computed_fields=True), event
+        )
+
+    def cancel(self, run_id: str) -> bool:
+        """Close the run without a decision; False when it is already closed."""
+        event = ProgressEvent(run_id=run_id, kind=EventKind.RUN_CANCELLED, at=clock.now())
+        return self._close(self.load(run_id), STATE_CANCELLED, "", event)
+
+    def _close(self, run: OpenRun, state: str, record: str, event: ProgressEvent) -> bool:
+        now = clock.now().timestamp()
+        won = self._commit_script(
+            keys=[
+                f"sigmax:run:{run.run_id}",
+                f"sigmax:ev:{run.run_id}",
+                "sigmax:live",
+                "sigmax:finished",
+                f"sigmax:out:{run.run_id}",
+            ],
+            args=[
+                state,
+                record,
+                run.run_id,
+                now,
+                self._event(event),
+                self._run_seconds,
+                int(self._runtime.retention.working_hours * 3600),
+                self._runtime.engine.event_stream_max_length,
+                now - self._run_seconds,
+            ],
+        )
+        return int(cast("int", won)) == 1
+
+    def record(self, run_id: str) -> RunRecord:
+        """The result of a finished run; :class:`RunNotFoundError` when there is none."""
+        text = self._redis.hget(f"sigmax:run:{run_id}", "record")
+        if not text:
+            raise RunNotFoundError(run_id, "the run store")
+        return RunRecord.model_validate_json(cast("str", text))
+
+    def finished_ids(self, limit: int) -> tuple[str, ...]:
+        """Ids of finished runs, newest first."""
+        return tuple(cast("list[str]", self._redis.zrevrange("sigmax:finished", 0, limit - 1)))
+
+    # Progress
+
+    def add_event(self, event: ProgressEvent) -> None:
+        """Tell about a step of an open run; the stream keeps the time to live it was made with."""
+        self._redis.xadd(
+            f"sigmax:ev:{event.run_id}",
+            {"e": self._event(event)},
+            maxlen=self._runtime.engine.event_stream_max_length,
+            approximate=True,
+            nomkstream=True,
+        )
+
+    def read_events(
+        self, positions: Mapping[str, str], block_seconds: float
+    ) -> list[ProgressEvent]:
+        """Events behind the given stream ids, by run id; waits up to ``block_seconds`` for one."""
+        streams = {f"sigmax:ev:{run_id}": last for run_id, last in positions.items()}
+        answer = self._redis.xread(
+            cast("dict[Any, Any]", streams), count=500, block=max(1, int(block_seconds * 1000))
+        )
+        events = []
+        for _, entries in _stream_entries(answer):
+            for event_id, fields in entries:
+                facts = json.loads(fields["e"])
+                events.append(ProgressEvent.model_validate({**facts, "event_id": event_id}))
+        return events
+
+    @staticmethod
+    def _event(event: ProgressEvent) -> str:
+        return event.model_dump_json(exclude_defaults=True, exclude={"event_id"})
+
+    @property
+    def _run_seconds(self) -> int:
+        return int(self._runtime.retention.run_hours * 3600)
+
+    def _open_seconds(self, run: OpenRun) -> int:
+        """Life of a run's keys while it is open: well past its deadline, whatever dies."""
+        planned = (run.deadline_at - run.created_at).total_seconds()
+        return int(planned + self._runtime.retention.working_hours * 3600) + 60
+
+
+def _stream_entries(answer: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:
+    """(stream, entries) pairs of an XREAD answer, in both forms the client library gives."""
+    if not answer:
+        return ()
+    if isinstance(answer, Mapping):
+        return [
+            (name, parts[0] if parts and isinstance(parts[0], list) else parts)
+            for name, parts in answer.items()
+        ]
+    return cast("list[tuple[str, list[tuple[str, dict[str, str]]]]]", answer)

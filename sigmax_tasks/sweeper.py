@@ -1,0 +1,173 @@
+"""The watchdog: ends runs past their deadline and revives those whose chord was lost.
+
+A thread in every worker process runs it; a short lock in Redis lets one of them work at a time.
+It only sends steps that are safe to run twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import redis
+from celery import signals
+
+from sigmax_planner.canvas import CLOSE_BATCH, FINALIZE_RUN, control_signature
+from sigmax_tasks import clock
+from sigmax_tasks.celery import app
+from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.runner import ended, worker_identity
+from sigmax_tasks.store import OpenRun, RunState
+from sigmax_tasks.tasks import Workplace, dispatch, workplace
+
+logger = logging.getLogger(__name__)
+
+STALE_STEP_SECONDS = 2.0
+"""A batch complete for this long without the next one having begun has lost its chord."""
+FINALIZE_AGAIN_SECONDS = 5.0
+"""A finaliser that was sent is sent again after this long."""
+
+
+class Sweeper:
+    """Looks after open runs once a round."""
+
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+        self._store = place.store
+        self._engine = place.settings.runtime.engine
+        self._noticed: dict[tuple[str, int], float] = {}
+
+    def sweep(self) -> None:
+        """One round over all open runs, unless another worker is at it."""
+        self._store.greet(worker_identity(), self._engine.sweep_interval_seconds * 5 + 5)
+        if not self._store.take_watch(worker_identity(), self._engine.sweep_interval_seconds):
+            return
+        live = self._store.live_runs()
+        for run_id, deadline in live:
+            run = self._place.load(run_id)
+            state = self._store.state(run_id) if run is not None else None
+            if run is None or state is None:
+                self._store.forget_live(run_id)
+            else:
+                self._look_after(run, state, deadline)
+        alive = {run_id for run_id, _ in live}
+        self._noticed = {key: at for key, at in self._noticed.items() if key[0] in alive}
+
+    def _look_after(self, run: OpenRun, state: RunState, deadline: float) -> None:
+        now = clock.now().timestamp()
+        reserve = self._engine.finalize_reserve_seconds
+        batches = run.plan.execution_order
+        if now > deadline - reserve / 2:
+            if self._due((run.run_id, -2), now, FINALIZE_AGAIN_SECONDS, at_once=True):
+                reason = "not finished by the deadline of the run"
+                control_signature(app, FINALIZE_RUN, run.run_id, reason).apply_async()
+            return
+        if state.step < 0:
+            if self._due((run.run_id, -1), now, STALE_STEP_SECONDS):
+                control_signature(app, CLOSE_BATCH, run.run_id, 0).apply_async()
+            return
+        if state.step >= len(batches):
+            if self._due((run.run_id, state.step), now, FINALIZE_AGAIN_SECONDS):
+                control_signature(app, FINALIZE_RUN, run.run_id).apply_async()
+            return
+        done = self._store.outcome_ids(run.run_id)
+        missing = [task_id for task_id in batches[state.step] if task_id not in done]
+        if not missing:
+            if self._due((run.run_id, state.step), now, STALE_STEP_SECONDS):
+                following = state.step + 1
+                control_signature(app, CLOSE_BATCH, run.run_id, following).apply_async()
+            return
+        self._revive(run, state, missing, now)
+
+    def _revive(self, run: OpenRun, state: RunState, missing: list[str], now: float) -> None:
+        """Give up on, or send again, tasks of the current batch that nobody runs."""
+        own, _ = self._place.of(run)
+        if now - state.step_at > own.planning.performance.batch_timeout + 2 * len(missing):
+            for task_id in missing:
+                self._give_up(run, state, task_id, "the batch ran out of time")
+            control_signature(app, CLOSE_BATCH, run.run_id, state.step + 1).apply_async()
+            return
+        leased = self._store.leased(run.run_id, missing)
+        waited = now - state.step_at
+        lost = []
+        for task_id in missing:
+            if task_id in leased:
+                continue
+            begun = state.started.get(task_id)
+            if begun is not None and now - begun > self._engine.lease_seconds:
+                if state.sent_again.get(task_id, 0) >= self._engine.max_redispatches:
+                    times = self._engine.max_redispatches + 1
+                    self._give_up(run, state, task_id, f"its worker died {times} times")
+                else:
+                    lost.append(task_id)
+            elif begun is None and waited > self._engine.stall_seconds:
+                lost.append(task_id)
+        if not lost:
+            return
+        logger.warning("run %s: sending %s again", run.run_id, ", ".join(lost))
+        self._store.count_sent_again(run.run_id, lost)
+        for task_id in lost:
+            self._store.add_event(
+                ProgressEvent(
+                    run_id=run.run_id,
+                    kind=EventKind.TASK_REDISPATCHED,
+                    at=clock.now(),
+                    task_id=task_id,
+                    detail="its worker is gone",
+                )
+            )
+        outcomes = self._store.outcomes(run.run_id)
+        dispatch(self._store, run, state.step, outcomes, only=frozenset(lost))
+
+    def _give_up(self, run: OpenRun, state: RunState, task_id: str, reason: str) -> None:
+        begun = task_id in state.started or task_id in state.sent_again
+        status = TaskStatus.FAILED if begun else TaskStatus.SKIPPED
+        attempts = state.sent_again.get(task_id, 0) + int(task_id in state.started)
+        self._store.record_outcome(
+            run,
+            ended(run.plan.task(task_id), status, reason, at=clock.now(), attempts=attempts),
+        )
+
+    def _due(
+        self, key: tuple[str, int], now: float, every: float, *, at_once: bool = False
+    ) -> bool:
+        """Whether something noticed before has lasted ``every`` seconds since it last was due."""
+        since = self._noticed.get(key)
+        if since is None:
+            self._noticed[key] = now
+            return at_once
+        if now - since < every:
+            return False
+        self._noticed[key] = now
+        return True
+
+
+def _watch(stop: threading.Event) -> None:
+    sweeper: Sweeper | None = None
+    interval = 1.0
+    while not stop.wait(interval):
+        try:
+            if sweeper is None:
+                sweeper = Sweeper(workplace())
+                interval = workplace().settings.runtime.engine.sweep_interval_seconds
+            sweeper.sweep()
+        except redis.RedisError as error:
+            logger.warning("watchdog: Redis does not answer (%s)", type(error).__name__)
+        except Exception:
+            logger.exception("watchdog: a round failed")
+
+
+_stop = threading.Event()
+
+
+@signals.worker_ready.connect
+def start_watching(**_: Any) -> None:
+    """Start the watchdog of this worker process."""
+    threading.Thread(target=_watch, args=(_stop,), name="sigmax-sweeper", daemon=True).start()
+
+
+@signals.worker_shutting_down.connect
+def stop_watching(**_: Any) -> None:
+    _stop.set()

@@ -1,0 +1,206 @@
+"""The Celery tasks: thin steps that read the truth from the store. All of them may run twice."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from functools import lru_cache
+
+from celery import Task
+
+from sigmax_planner.canvas import (
+    CLOSE_BATCH,
+    FINALIZE_RUN,
+    KICK_RUN,
+    RUN_RESEARCH,
+    batch_chord,
+    control_signature,
+)
+from sigmax_planner.models import ResearchTask, TaskPriority
+from sigmax_tasks import clock
+from sigmax_tasks.celery import app, settings
+from sigmax_tasks.errors import RunNotFoundError
+from sigmax_tasks.finalizer import conclude
+from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.models.research import TaskOutcome, TaskStatus
+from sigmax_tasks.runner import TaskRunner, ended, worker_identity
+from sigmax_tasks.settings import Settings
+from sigmax_tasks.store import OpenRun, RunStore, connect
+
+logger = logging.getLogger(__name__)
+
+MAX_KEPT_RUNNERS = 8
+_LAST_BATCH_DONE = "not started before the run ended"
+
+
+class Workplace:
+    """What the tasks of one worker process share: the store, and a runner per set of settings."""
+
+    def __init__(self, broker_url: str) -> None:
+        self.settings = settings
+        client = connect(
+            broker_url,
+            connect_timeout_seconds=self.settings.runtime.broker.connect_timeout_seconds,
+        )
+        self.store = RunStore(client, self.settings.runtime)
+        self._lock = threading.Lock()
+        self._runners: OrderedDict[str, tuple[Settings, TaskRunner]] = OrderedDict()
+
+    def load(self, run_id: str) -> OpenRun | None:
+        """The run, or None when it is over or no longer kept."""
+        try:
+            run = self.store.load(run_id)
+        except RunNotFoundError:
+            logger.info("run %s is not kept any more", run_id)
+            return None
+        return run if self.store.is_open(run_id) else None
+
+    def of(self, run: OpenRun) -> tuple[Settings, TaskRunner]:
+        """The settings the run was submitted with, and a runner for them."""
+        with self._lock:
+            known = self._runners.get(run.settings_hash)
+            if known is None:
+                snapshot = self.store.settings_snapshot(run.settings_hash)
+                own = self.settings.with_snapshot(snapshot)
+                known = (own, TaskRunner(self.store, own))
+                self._runners[run.settings_hash] = known
+            self._runners.move_to_end(run.settings_hash)
+            while len(self._runners) > MAX_KEPT_RUNNERS:
+                self._runners.popitem(last=False)
+        return known
+
+
+@lru_cache(maxsize=1)
+def workplace() -> Workplace:
+    """This process's workplace, made on first use (after a fork, in the child)."""
+    return Workplace(app.conf.broker_url)
+
+
+@app.task(name=RUN_RESEARCH, bind=True)
+def run_research(self: Task, run_id: str, task_id: str) -> str:
+    """Run one research task of a run and record its outcome."""
+    place = workplace()
+    run = place.load(run_id)
+    if run is None:
+        return task_id
+    _, runner = place.of(run)
+    batch = next((b for b in run.plan.execution_order if task_id in b), ())
+    owner = f"{worker_identity()}:{threading.get_ident()}:{self.request.id}"
+    runner.run(run, run.plan.task(task_id), batch, owner)
+    return task_id
+
+
+@app.task(name=CLOSE_BATCH, ignore_result=True)
+def close_batch(run_id: str, step: int) -> None:
+    """Start batch ``step`` if all outcomes of the one before are there; idempotent.
+
+    Behind the last batch it starts the finaliser instead.
+    """
+    place = workplace()
+    run = place.load(run_id)
+    if run is not None:
+        open_batch(place, run, step)
+
+
+@app.task(name=KICK_RUN, ignore_result=True)
+def kick_run(run_id: str, step: int) -> None:
+    """Error callback of a chord: only sends the advance step."""
+    control_signature(app, CLOSE_BATCH, run_id, step).apply_async()
+
+
+@app.task(name=FINALIZE_RUN, ignore_result=True)
+def finalize_run(run_id: str, unfinished_reason: str = _LAST_BATCH_DONE) -> None:
+    """Run the decision chain on what there is and close the run; idempotent."""
+    place = workplace()
+    run = place.load(run_id)
+    if run is not None:
+        own, _ = place.of(run)
+        conclude(place.store, own, run, unfinished_reason)
+
+
+def open_batch(place: Workplace, run: OpenRun, step: int) -> None:
+    """Move the run to batch ``step`` and dispatch what of it can run.
+
+    Batches in which nothing can run (each task has a failed dependency) are passed over.
+    """
+    store, plan = place.store, run.plan
+    own, _ = place.of(run)
+    while True:
+        outcomes = store.outcomes(run.run_id)
+        if step > 0 and any(t not in outcomes for t in plan.execution_order[step - 1]):
+            return
+        stopped = own.planning.task_execution.fail_on_critical_error and failed_critical(
+            run, outcomes
+        )
+        if not store.claim_step(run.run_id, step):
+            return
+        if stopped or step >= len(plan.execution_order):
+            reason = f"critical task {stopped} failed" if stopped else _LAST_BATCH_DONE
+            _finalize_soon(store, run, reason)
+            return
+        if dispatch(store, run, step, outcomes):
+            return
+        step += 1
+
+
+def dispatch(
+    store: RunStore,
+    run: OpenRun,
+    step: int,
+    outcomes: dict[str, TaskOutcome],
+    *,
+    only: frozenset[str] | None = None,
+) -> tuple[str, ...]:
+    """Send the tasks of a batch that have no outcome yet as one chord; their ids.
+
+    ``only`` narrows it to some of them. A task with a dependency
+    that did not complete gets a skipped outcome instead.
+    """
+    now = clock.now()
+    runnable: list[ResearchTask] = []
+    for task_id in run.plan.execution_order[step]:
+        if task_id in outcomes or (only is not None and task_id not in only):
+            continue
+        task = run.plan.task(task_id)
+        broken = next(
+            (d for d in task.dependencies if outcomes[d].status is not TaskStatus.COMPLETED), None
+        )
+        if broken is None:
+            runnable.append(task)
+        else:
+            reason = f"dependency {broken} {outcomes[broken].status.value}"
+            store.record_outcome(run, ended(task, TaskStatus.SKIPPED, reason, at=now))
+    if not runnable:
+        return ()
+    sent = tuple(task.task_id for task in runnable)
+    store.add_event(
+        ProgressEvent(
+            run_id=run.run_id,
+            kind=EventKind.BATCH_STARTED,
+            at=now,
+            batch_index=step,
+            detail=", ".join(sent),
+        )
+    )
+    batch_chord(app, run.run_id, step, runnable).apply_async()
+    return sent
+
+
+def failed_critical(run: OpenRun, outcomes: dict[str, TaskOutcome]) -> str | None:
+    """Id of a CRITICAL task that did not complete, None when there is none so far."""
+    return next(
+        (
+            task.task_id
+            for task in run.plan.tasks
+            if task.priority is TaskPriority.CRITICAL
+            and task.task_id in outcomes
+            and outcomes[task.task_id].status is not TaskStatus.COMPLETED
+        ),
+        None,
+    )
+
+
+def _finalize_soon(store: RunStore, run: OpenRun, reason: str) -> None:
+    store.add_event(ProgressEvent(run_id=run.run_id, kind=EventKind.RUN_FINALIZING, at=clock.now()))
+    control_signature(app, FINALIZE_RUN, run.run_id, reason).apply_async()

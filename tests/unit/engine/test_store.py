@@ -1,0 +1,137 @@
+"""First write wins, and nothing of a run is without a time to live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import fakeredis
+import pytest
+import redis
+
+from sigmax_tasks.errors import ClusterUnreachableError, RunNotFoundError
+from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.store import RunStore, connect, reachable
+
+from .builders import START, open_run, outcome, runtime
+
+
+@pytest.fixture
+def client() -> Iterator[redis.Redis]:
+    client = fakeredis.FakeRedis(decode_responses=True)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def store(client: redis.Redis) -> RunStore:
+    return RunStore(client, runtime())
+
+
+def test_a_run_comes_back_as_it_was_written(store: RunStore) -> None:
+    run = open_run()
+    store.create(run, '{"a":1}')
+    assert store.load(run.run_id) == run
+    assert store.settings_snapshot(run.settings_hash) == '{"a":1}'
+    assert store.is_open(run.run_id)
+    assert [run_id for run_id, _ in store.live_runs()] == [run.run_id]
+
+
+def test_an_unknown_run_is_an_error_that_names_it(store: RunStore) -> None:
+    with pytest.raises(RunNotFoundError, match="20250314-120000-00000009"):
+        store.load("20250314-120000-00000009")
+    assert store.state("20250314-120000-00000009") is None
+
+
+def test_the_first_outcome_of_a_task_is_kept(store: RunStore) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    assert store.record_outcome(run, outcome("technical", reason="first"))
+    assert not store.record_outcome(run, outcome("technical", reason="second"))
+    assert store.outcomes(run.run_id)["technical"].reason == "first"
+
+
+def test_an_outcome_of_a_run_that_is_gone_leaves_no_key(
+    store: RunStore, client: redis.Redis
+) -> None:
+    assert not store.record_outcome(open_run(), outcome("technical"))
+    assert client.keys("*") == []
+
+
+def test_only_one_caller_moves_a_run_to_the_next_batch(store: RunStore) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    assert not store.claim_step(run.run_id, 1), "a batch cannot be passed over"
+    assert store.claim_step(run.run_id, 0)
+    assert not store.claim_step(run.run_id, 0)
+    assert store.claim_step(run.run_id, 1)
+
+
+def test_a_lease_belongs_to_one_owner_until_the_outcome(store: RunStore) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    assert store.hold_lease(run.run_id, "technical", "a")
+    assert store.hold_lease(run.run_id, "technical", "a"), "its owner renews it"
+    assert not store.hold_lease(run.run_id, "technical", "b")
+    assert store.leased(run.run_id, ["technical", "momentum"]) == {"technical"}
+    store.record_outcome(run, outcome("technical"))
+    assert store.leased(run.run_id, ["technical"]) == frozenset()
+
+
+def test_a_cancelled_run_takes_no_step_and_is_closed_once(store: RunStore) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    assert store.cancel(run.run_id)
+    assert not store.cancel(run.run_id)
+    assert not store.claim_step(run.run_id, 0)
+    assert store.live_runs() == ()
+    kinds = [event.kind for event in store.read_events({run.run_id: "0-0"}, 0.01)]
+    assert kinds == [EventKind.RUN_STARTED, EventKind.RUN_CANCELLED]
+
+
+def test_events_are_read_from_where_the_reader_stands(store: RunStore) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED, ""))
+    events = store.read_events({run.run_id: "0-0"}, 0.01)
+    assert [event.kind for event in events] == [EventKind.RUN_STARTED, EventKind.TASK_FINISHED]
+    assert events[1].status == "completed"
+    assert events[1].seconds == 2.0
+    assert store.read_events({run.run_id: events[-1].event_id}, 0.01) == []
+
+
+def test_an_event_of_a_run_that_is_gone_makes_no_stream(
+    store: RunStore, client: redis.Redis
+) -> None:
+    store.add_event(ProgressEvent(run_id="gone-run-1", kind=EventKind.TASK_STARTED, at=START))
+    assert client.keys("*") == []
+
+
+def test_every_key_of_a_run_has_a_time_to_live(store: RunStore, client: redis.Redis) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    store.claim_step(run.run_id, 0)
+    store.hold_lease(run.run_id, "technical", "a")
+    store.mark_started(run.run_id, "technical")
+    store.record_outcome(run, outcome("technical"))
+    store.hold_lease(run.run_id, "momentum", "a")
+    keys = [key for key in client.keys("sigmax:*") if key != "sigmax:live"]
+    assert len(keys) == 5
+    assert all(client.ttl(key) > 0 for key in keys), {key: client.ttl(key) for key in keys}
+
+
+def test_workers_are_known_while_they_are_heard_of(store: RunStore) -> None:
+    store.greet("host:1", 30)
+    store.greet("host:2", -1)
+    assert store.workers() == ("host:1",)
+    assert store.take_watch("host:1", 5)
+    assert not store.take_watch("host:2", 5)
+
+
+def test_a_dead_broker_is_one_clear_error_without_its_password() -> None:
+    url = "redis://:secret@127.0.0.1:1/0"
+    client = connect(url, connect_timeout_seconds=0.5)
+    with pytest.raises(ClusterUnreachableError) as caught, reachable(url):
+        client.ping()
+    assert "secret" not in str(caught.value)
+    assert "127.0.0.1:1" in str(caught.value)
