@@ -12,12 +12,13 @@ The rules, in order:
    ones; within both the lowest priority first, then the highest cost. CRITICAL and required HIGH
    tasks stay, and so does what they depend on. A task is worth as much as the most urgent task
    that depends on it, and takes its dependents along. A free task is not dropped for money.
+   What was pulled in only for a dropped task goes with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from sigmax_planner.catalog import Catalog
@@ -63,12 +64,12 @@ def select_tasks(
     Raises :class:`UnknownNameError` for a feature flag that does not exist, and
     :class:`PlanningError` when a CRITICAL task depends on a task that is switched off.
     """
-    chosen = _Choice(catalog.graph, catalog.templates, {}, {}, ())
-    chosen = _apply_rules(chosen, features, profile, include_optional)
+    chosen = _apply_rules(catalog, features, profile, include_optional)
     chosen = _pull_in(chosen)
     chosen = _follow_dependencies(chosen)
+    notes: tuple[str, ...] = ()
     if max_cost_usd is not None:
-        chosen = _fit(chosen, features, max_cost_usd)
+        chosen, notes = _fit(chosen, features, max_cost_usd)
     return Selection(
         tasks=tuple(
             template.model_copy(update={"optional": not chosen.required[template.task_id]})
@@ -78,19 +79,25 @@ def select_tasks(
             chosen.omitted[t.task_id] for t in catalog.templates if t.task_id in chosen.omitted
         ),
         over_budget=max_cost_usd is not None and chosen.cost > max_cost_usd,
-        notes=chosen.notes,
+        notes=(*_reasons_to_pull_in(chosen), *notes),
     )
 
 
 @dataclass(frozen=True)
 class _Choice:
-    """The state between two rules. ``required`` says of each task whether it is not optional."""
+    """The state between two rules.
+
+    ``required`` says of each task whether it is not optional; ``roots`` are required for their
+    own sake, the others for a task that depends on them. ``pulled_in`` holds why a task would be
+    left out if nothing required depended on it.
+    """
 
     graph: TaskGraph
     templates: tuple[TaskTemplate, ...]
     omitted: dict[str, Omission]
     required: dict[str, bool]
-    notes: tuple[str, ...]
+    roots: frozenset[str] = frozenset()
+    pulled_in: dict[str, Omission] = field(default_factory=dict)
 
     @property
     def kept(self) -> tuple[TaskTemplate, ...]:
@@ -100,24 +107,21 @@ class _Choice:
     def cost(self) -> Decimal:
         return sum((t.estimated_cost_usd for t in self.kept), Decimal(0))
 
-    def without(self, more: Iterable[Omission]) -> _Choice:
-        return replace(self, omitted={**self.omitted, **{o.task_id: o for o in more}})
-
 
 def _apply_rules(
-    chosen: _Choice, features: Features, profile: RiskProfile, include_optional: bool
+    catalog: Catalog, features: Features, profile: RiskProfile, include_optional: bool
 ) -> _Choice:
     required = {
-        t.task_id: not t.optional or t.priority is TaskPriority.CRITICAL for t in chosen.templates
+        t.task_id: not t.optional or t.priority is TaskPriority.CRITICAL for t in catalog.templates
     }
     switched_off = {
         t.task_id: t.feature
-        for t in chosen.templates
+        for t in catalog.templates
         if t.feature is not None and not features.is_on(t.feature)
     }
-    blocked = _blocked(chosen.graph, switched_off)
-    omitted: list[Omission] = []
-    for template in chosen.templates:
+    blocked = _blocked(catalog.graph, switched_off)
+    omitted: dict[str, Omission] = {}
+    for template in catalog.templates:
         task_id = template.task_id
         if not template.in_every_profile and task_id not in profile.additional_tasks:
             reason = OmissionReason.NOT_IN_PROFILE
@@ -142,8 +146,8 @@ def _apply_rules(
             reason, detail = OmissionReason.OPTIONAL_OFF, "optional tasks are off"
         else:
             continue
-        omitted.append(Omission(task_id=task_id, reason=reason, detail=detail))
-    return replace(chosen, required=required).without(omitted)
+        omitted[task_id] = Omission(task_id=task_id, reason=reason, detail=detail)
+    return _Choice(catalog.graph, catalog.templates, omitted, required)
 
 
 def _blocked(graph: TaskGraph, switched_off: Container[str]) -> dict[str, str]:
@@ -160,58 +164,64 @@ def _blocked(graph: TaskGraph, switched_off: Container[str]) -> dict[str, str]:
 
 def _pull_in(chosen: _Choice) -> _Choice:
     """Whatever a required task depends on is required."""
-    roots = [t.task_id for t in chosen.kept if chosen.required[t.task_id]]
+    roots = frozenset(t.task_id for t in chosen.kept if chosen.required[t.task_id])
     needed = chosen.graph.with_dependencies(roots)
-    notes = []
-    for task_id in chosen.omitted:
-        if task_id in needed:
-            waiting = next(d for d in chosen.graph.dependents[task_id] if d in needed)
-            notes.append(f"{task_id} runs because {waiting} depends on it")
     return replace(
         chosen,
         omitted={k: v for k, v in chosen.omitted.items() if k not in needed},
-        required={k: v or k in needed for k, v in chosen.required.items()},
-        notes=(*chosen.notes, *notes),
+        required={k: k in needed for k in chosen.required},
+        roots=roots,
+        pulled_in={k: v for k, v in chosen.omitted.items() if k in needed},
     )
+
+
+def _reasons_to_pull_in(chosen: _Choice) -> tuple[str, ...]:
+    return tuple(
+        f"{task_id} runs because {waiting} depends on it"
+        for task_id in chosen.pulled_in
+        for waiting in _requiring(chosen.graph, task_id, chosen.required)[:1]
+    )
+
+
+def _requiring(graph: TaskGraph, task_id: str, required: Mapping[str, bool]) -> list[str]:
+    return [d for d in graph.dependents[task_id] if required.get(d)]
 
 
 def _follow_dependencies(chosen: _Choice) -> _Choice:
     """What is left here without a dependency is optional, and goes for the same reason."""
     omitted = dict(chosen.omitted)
     for task_id in chosen.graph.order:
-        if task_id in omitted:
-            continue
-        for dependency in chosen.graph.dependencies[task_id]:
-            if dependency in omitted:
-                cause = omitted[dependency]
-                omitted[task_id] = Omission(
-                    task_id=task_id,
-                    reason=cause.reason,
-                    detail=f"depends on {dependency}, which is left out: {cause.detail}",
-                )
-                break
+        if task_id not in omitted:
+            lost = next((d for d in chosen.graph.dependencies[task_id] if d in omitted), None)
+            if lost is not None:
+                omitted[task_id] = _follows(task_id, omitted[lost])
     return replace(chosen, omitted=omitted)
 
 
-def _fit(chosen: _Choice, features: Features, limit: Decimal) -> _Choice:
-    if chosen.cost > limit and features.enable_cost_optimization:
+def _follows(task_id: str, cause: Omission) -> Omission:
+    detail = f"depends on {cause.task_id}, which is left out: {cause.detail}"
+    return Omission(task_id=task_id, reason=cause.reason, detail=detail)
+
+
+def _fit(chosen: _Choice, features: Features, limit: Decimal) -> tuple[_Choice, tuple[str, ...]]:
+    """Drop what may go, and say so if the estimate exceeds the limit all the same."""
+    if features.enable_cost_optimization:
         required = [t.task_id for t in chosen.kept if chosen.required[t.task_id]]
         chosen = _drop(chosen, chosen.graph.with_dependencies(required), limit)
         urgent = [
             t.task_id
             for t in chosen.kept
             if t.priority is TaskPriority.CRITICAL
-            or (t.priority is TaskPriority.HIGH and not t.optional)
+            or (t.priority is TaskPriority.HIGH and t.task_id in chosen.roots)
         ]
         chosen = _drop(chosen, chosen.graph.with_dependencies(urgent), limit)
     if chosen.cost <= limit:
-        return chosen
+        return chosen, ()
     excess = f"the estimate of {usd_text(chosen.cost)} exceeds the limit of {usd_text(limit)}"
     if features.enable_cost_optimization:
-        why = "no task that is left may be dropped"
-    else:
-        why = "features.enable_cost_optimization is off, so nothing was dropped"
-    return replace(chosen, notes=(*chosen.notes, f"{excess}: {why}"))
+        return chosen, (f"{excess}: no task that is left may be dropped",)
+    why = "features.enable_cost_optimization is off, so nothing was dropped"
+    return chosen, (f"{excess}: {why}",)
 
 
 def _drop(chosen: _Choice, staying: frozenset[str], limit: Decimal) -> _Choice:
@@ -219,26 +229,55 @@ def _drop(chosen: _Choice, staying: frozenset[str], limit: Decimal) -> _Choice:
 
     The order of dropping does not depend on ``limit``, so that a lower limit keeps a subset.
     """
+    graph = chosen.graph
     kept = {t.task_id: t for t in chosen.kept}
-    worth = chosen.graph.inherited({task_id: t.priority.rank for task_id, t in kept.items()})
+    worth = graph.inherited({task_id: t.priority.rank for task_id, t in kept.items()})
     candidates = sorted(
         kept.keys() - staying,
         key=lambda task_id: (-worth[task_id], -kept[task_id].estimated_cost_usd, task_id),
     )
+    omitted, required = dict(chosen.omitted), dict(chosen.required)
     cost = chosen.cost
-    dropped: list[Omission] = []
     for candidate in candidates:
         if cost <= limit:
             break
         if candidate not in kept or not kept[candidate].estimated_cost_usd:
             continue
-        for task_id in sorted(chosen.graph.with_dependents([candidate], within=kept)):
-            saved = kept.pop(task_id).estimated_cost_usd
-            cost -= saved
-            detail = f"saves {usd_text(saved)} to keep the limit of {usd_text(limit)}"
-            if task_id != candidate:
-                detail = f"depends on {candidate}, which does not fit {usd_text(limit)}"
-            dropped.append(
-                Omission(task_id=task_id, reason=OmissionReason.OVER_BUDGET, detail=detail)
+        saved = usd_text(kept[candidate].estimated_cost_usd)
+        leaving = [
+            Omission(
+                task_id=candidate,
+                reason=OmissionReason.OVER_BUDGET,
+                detail=f"saves {saved} to keep the limit of {usd_text(limit)}",
             )
-    return chosen.without(dropped)
+        ]
+        while leaving:
+            cause = leaving.pop()
+            if cause.task_id not in kept:
+                continue
+            for task_id in sorted(graph.with_dependents([cause.task_id], within=kept)):
+                cost -= kept.pop(task_id).estimated_cost_usd
+                follows = task_id != cause.task_id
+                omitted[task_id] = _follows(task_id, cause) if follows else cause
+                required[task_id] = False
+                leaving += _released(chosen, task_id, required)
+    return replace(chosen, omitted=omitted, required=required)
+
+
+def _released(chosen: _Choice, dropped: str, required: dict[str, bool]) -> list[Omission]:
+    """Take back in ``required`` what was required for ``dropped`` alone, directly or not.
+
+    Returns the omissions of those that had been pulled in, and so leave the plan again.
+    """
+    leaving: list[Omission] = []
+    stack = [dropped]
+    while stack:
+        for task_id in chosen.graph.dependencies[stack.pop()]:
+            if not required[task_id] or task_id in chosen.roots:
+                continue
+            if not _requiring(chosen.graph, task_id, required):
+                required[task_id] = False
+                stack.append(task_id)
+                if task_id in chosen.pulled_in:
+                    leaving.append(chosen.pulled_in[task_id])
+    return leaving

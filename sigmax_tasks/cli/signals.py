@@ -12,7 +12,7 @@ from types import FrameType
 from sigmax_tasks.cli.exit import ExitCode
 
 
-class StoppedBySignal(BaseException):  # noqa: N818  # like KeyboardInterrupt, not an error
+class StoppedBySignal(BaseException):  # like KeyboardInterrupt, not an error
     """SIGTERM or SIGHUP arrived. Not an ``Exception``, so that nothing but clean-up sees it."""
 
     def __init__(self, code: ExitCode) -> None:

@@ -15,6 +15,7 @@ from sigmax_planner.models import Message, Symbol, TaskId, TaskPriority
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Conviction = Annotated[float, Field(gt=0, le=1)]
 MetricRef = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[A-Za-z0-9_]+$")]
 """``task.metric``: a metric of a task's finding."""
 
@@ -68,11 +69,16 @@ class VenuePolicy(Message):
 
 
 class ValidationPolicy(Message):
-    """How the validation score comes about; the threshold belongs to the profile."""
+    """How the validation score comes about; the threshold belongs to the profile.
+
+    Reliabilities of a task's arguments that add up to ``full_reliability`` give it full quality.
+    Observations dated more than ``future_tolerance_minutes`` after the time of the run are not
+    used. Keys of ``age_limits_minutes`` are ``source/kind/name``, ``source/kind`` or ``source``.
+    """
 
     shares: ScoreShares = ScoreShares()
     priority_weights: ByPriority = ByPriority(CRITICAL=4, HIGH=3, MEDIUM=2, LOW=1)
-    full_reliability: Positive = 1.0
+    full_reliability: Positive = 0.2
     future_tolerance_minutes: Annotated[float, Field(ge=0)] = 10.0
     default_age_limit_minutes: Positive = 1440.0
     age_limits_minutes: AgeLimits = Field(default_factory=dict)
@@ -106,20 +112,27 @@ class AnalysisPolicy(Message):
     """From findings to score and confidence.
 
     ``conviction_limit`` bounds |score x strength| of one finding, for it and, where it is
-    missing, against. ``debate_share`` of the score depends on the debate. ``full_score`` is the
-    score of full confidence; ``agreement_share`` of the confidence depends on agreement, where a
-    finding takes sides from ``neutral_band`` on. ``max_confidence`` is the cap at full coverage.
-    ``regime_label`` is the label shown as the market's regime.
+    missing, against; ``conviction_limits`` names other bounds by task. ``debate_share`` of the
+    score depends on the debate. ``full_score`` is the score of full confidence;
+    ``agreement_share`` of the confidence depends on agreement, where a finding takes sides from
+    ``neutral_band`` on. ``max_confidence`` is the cap at full coverage, ``default_task_weights``
+    are those of tasks that a profile does not name. ``regime_label`` is the label shown as the
+    market's regime.
     """
 
-    conviction_limit: Annotated[float, Field(gt=0, le=1)] = 0.5
+    conviction_limit: Conviction = 0.3
+    conviction_limits: dict[TaskId, Conviction] = Field(default_factory=dict)
     debate_share: Share = 0.3
-    full_score: Annotated[float, Field(gt=0, le=1)] = 0.3
+    full_score: Annotated[float, Field(gt=0, le=1)] = 0.2
     agreement_share: Share = 0.3
     neutral_band: Share = 0.03
     max_confidence: Share = 0.95
     default_task_weights: ByPriority = ByPriority(CRITICAL=0.2, HIGH=0.12, MEDIUM=0.08, LOW=0.03)
     regime_label: MetricRef = "technical.regime"
+
+    def limit_of(self, task_id: str) -> float:
+        """The bound on |score x strength| of that task."""
+        return self.conviction_limits.get(task_id, self.conviction_limit)
 
 
 class RiskInputs(Message):
@@ -138,7 +151,7 @@ class RiskInputs(Message):
         "liquidity.slippage_buy_50k",
         "liquidity.slippage_sell_50k",
     )
-    correlation_to_btc: MetricRef = "correlation.correlation_btc"
+    correlation_to_btc: MetricRef = "correlation.correlation_btc_90d"
 
 
 class KillSwitch(Message):

@@ -56,7 +56,7 @@ class TaskProgress:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """One run. :meth:`apply` gives the state after an event; the same event twice changes nothing."""
+    """One run. :meth:`apply` gives the state after an event; a repeated event changes nothing."""
 
     run_id: str
     symbol: str = ""
@@ -126,7 +126,9 @@ class RunProgress:
         seen = replace(self, last_event=_position(event.event_id) or self.last_event)
         match event.kind:
             case EventKind.RUN_STARTED:
-                return replace(seen, phase=_later(self.phase, RunPhase.RUNNING), started_at=event.at)
+                return replace(
+                    seen, phase=_later(self.phase, RunPhase.RUNNING), started_at=event.at
+                )
             case EventKind.BATCH_STARTED:
                 return replace(
                     seen,
@@ -221,7 +223,7 @@ def _position(event_id: str) -> tuple[int, int] | None:
 
 
 def event_line(event: ProgressEvent, progress: RunProgress) -> str:
-    """One plain line for the log; ``progress`` is the state after the event. "" says nothing new."""
+    """A line for the log, "" for no news; ``progress`` is the state after the event."""
     who = progress.symbol or event.run_id
     detail = clean_text(event.detail, limit=_SIDE_NOTE_LIMIT)
     tail = f": {detail}" if detail else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TextIO
@@ -93,9 +93,12 @@ class Terminal:
             view = progress_view(runs, clock.now(), self._err.height)
             self._live.update(view, refresh=True)
 
-    def event(self, event: ProgressEvent, progress: RunProgress) -> None:
-        """A line for the log where there is no table. ``progress`` is the state after the event."""
-        if self._wants_live:
+    def event(self, event: ProgressEvent, progress: RunProgress, *, always: bool = False) -> None:
+        """A line for the log where there is no table, or ``always``.
+
+        ``progress`` is the state after the event.
+        """
+        if self._wants_live and not always:
             return
         line = event_line(event, progress)
         if line:
@@ -117,13 +120,16 @@ class Terminal:
             live.start(refresh=True)
 
 
-TerminalFactory = Callable[[], Terminal]
+class _Console(Console):
+    """A reader that went away is told to the caller; rich would end the process by itself."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def _console(stream: TextIO) -> Console:
-    return Console(
+    return _Console(
         file=stream,
-        force_terminal=_is_tty(stream),
         markup=False,
         emoji=False,
         highlight=False,

@@ -207,7 +207,7 @@ def _write_earnings(book: Notebook) -> None:
             )
 
 
-def _write_ratio(  # noqa: PLR0917 (one line of a table each)
+def _write_ratio(
     book: Notebook,
     name: str,
     claim: str,

@@ -4,7 +4,8 @@ Phrases by YAKE (Campos et al. 2020, n up to 3) over titles and openings of the 
 Trend of a phrase = ((r + 0.5) / (R + 1)) / ((b + 0.5) / (B + 1)): its share r / R of the stories of
 the last 12 hours over its share b / B of the older ones, with additive smoothing; trending from
 2 on with at least two recent stories. Tone of a phrase = mean of score_text over the titles of
-the stories that hold it. Words are weak evidence: reliability at most 0.2.
+the stories that hold it. Words are weak evidence: reliability at most 0.2, and a
+phrase of one story is listed but argues nothing.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ FEWEST_STORIES = 3
 CANDIDATES = 40
 KEPT = 8
 ARGUED = 5
+ARGUED_STORIES = 2
 TRUST = 0.2
 BODY_CHARACTERS = 200
 _COMMON = frozenset(
@@ -100,7 +102,7 @@ def keywords_of(stories: Sequence[Story], inputs: ResearchInputs) -> list[Keywor
     found: list[Keyword] = []
     extractor = yake.KeywordExtractor(lan="en", n=3, dedup_lim=0.8, top=CANDIDATES)
     for raw, _ in extractor.extract_keywords(". ".join(texts)):
-        phrase = quotable(str(raw)).lower()
+        phrase = quotable(str(raw)).lower().strip(" .,:;!?'-")
         if not _tells_something(phrase, base) or _overlaps(phrase, found):
             continue
         pattern = re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)")
@@ -156,14 +158,14 @@ def _write(book: Notebook, rank: int, keyword: Keyword) -> None:
     book.measure(f"{prefix}_stories", len(keyword.stories), "count", *observations)
     book.measure(f"{prefix}_trend", keyword.ratio, "ratio", *observations)
     book.measure(f"{prefix}_tone", keyword.tone, "score", *observations)
-    if rank > ARGUED:
-        return
     count = len(keyword.stories)
+    if rank > ARGUED or count < ARGUED_STORIES:
+        return
     mass = math.fsum(story.weight for story in keyword.stories)
     trend = "" if keyword.ratio is None else f", {keyword.ratio:.1f} times its earlier share"
     book.argue(
         prefix,
-        f'Keyword "{keyword.phrase}" in {count} {"story" if count == 1 else "stories"}'
+        f'Keyword "{keyword.phrase}" in {count} stories'
         f" ({keyword.recent} recent{trend}), tone {keyword.tone:+.2f}",
         *observations,
         polarity=squash(keyword.tone - USUAL_TONE, TONE_SCALE),

@@ -58,7 +58,7 @@ _STOPWORDS = frozenset(
     }
 )
 _ONE_NAME = {name: base.lower() for base, names in ASSET_NAMES.items() for name in names}
-_NAMES = re.compile(r"\b(?:%s)\b" % "|".join(sorted(map(re.escape, _ONE_NAME), key=len)[::-1]))
+_NAMES = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(_ONE_NAME, key=len)[::-1]))})\b")
 
 
 @dataclass(frozen=True)
@@ -195,8 +195,8 @@ def _words(text: str) -> frozenset[str]:
 def _stem(word: str) -> str:
     for ending in ("ing", "ed", "es", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 4:
-            return word[: -len(ending)]
-    return word
+            return word[: -len(ending)].rstrip("e")
+    return word.rstrip("e") if len(word) > 4 else word
 
 
 def _same_story(first: _Entry, other: _Entry) -> bool:

@@ -86,7 +86,7 @@ def cited_lineage(inputs: ResearchInputs, observation_ids: Iterable[str]) -> tup
             known.setdefault(lineage.observation_id, lineage)
     unknown = sorted(wanted - known.keys())
     if unknown:
-        raise ValueError(f"{inputs.task_id} cites observations it was not given: {unknown}")
+        raise ValueError(f"{inputs.task_id} cites what it was not given: {unknown}")
     return tuple(lineage for key, lineage in known.items() if key in wanted)
 
 

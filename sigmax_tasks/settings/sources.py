@@ -106,11 +106,16 @@ class DataSourceSettings(_Closed):
 
 
 class SeriesEntry(_Closed):
-    """One provider's name for a series. ``coins`` limits it to those base coins; empty: all."""
+    """One provider's name for a series.
+
+    ``coins`` limits it to those base coins; empty: all. ``step_days`` is the usual distance of two
+    values (1 daily, 7 weekly, 31 monthly), from which the start of a request is worked out.
+    """
 
     provider: ProviderId
     id: str = Field(min_length=1)
     unit: str = Field(min_length=1)
+    step_days: int = Field(default=1, ge=1, le=366)
     coins: tuple[Coin, ...] = ()
 
 

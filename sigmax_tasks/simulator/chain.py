@@ -170,7 +170,8 @@ class ChainData:
                 active: Floats = np.exp(0.25 * level + 0.08 * heat + week + 0.05 * noise)
                 return np.rint(addresses * active)
             case "TxCnt":
-                return np.rint(count * np.exp(0.12 * level + 0.06 * heat + week + 0.06 * noise))
+                busy: Floats = np.exp(0.12 * level + 0.06 * heat + week + 0.06 * noise)
+                return np.rint(count * busy)
             case "TxTfrCnt":
                 return np.rint(1.9 * count * np.exp(0.15 * level + week + 0.06 * noise))
             case "FeeTotNtv":

@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from math import inf, isfinite
 from pathlib import Path
 from typing import Final, TypeVar
@@ -74,10 +75,13 @@ class Recordings:
             return self._parsed[key]  # type: ignore[return-value]  # stored under the same key
 
     def _merge(self, paths: list[Path], seconds: int) -> list[CandleRow]:
+        parts = [part for path in paths if (part := self._candle_rows(path, seconds))]
+        in_turn = sorted(parts, key=lambda part: part[0][0])
+        if all(early[-1][0] < late[0][0] for early, late in pairwise(in_turn)):
+            return [row for part in in_turn for row in part]
         rows: dict[int, CandleRow] = {}
-        for path in paths:
-            for row in self._candle_rows(path, seconds):
-                rows.setdefault(row[0], row)
+        for row in (row for part in parts for row in part):
+            rows.setdefault(row[0], row)
         return [rows[time] for time in sorted(rows)]
 
     def _candle_rows(self, path: Path, seconds: int) -> list[CandleRow]:

@@ -101,14 +101,14 @@ def _contribution(one: Standing, weight: float, rules: AnalysisPolicy) -> Contri
         weight=exact(weight),
         contribution=exact(weight * conviction * informed),
         informed=informed,
-        unknown=exact(weight * rules.conviction_limit * (1.0 - informed)),
+        unknown=exact(weight * rules.limit_of(one.task_id) * (1.0 - informed)),
     )
 
 
 def _conviction(one: Standing, rules: AnalysisPolicy) -> float:
     if one.finding is None:
         return 0.0
-    limit = rules.conviction_limit
+    limit = rules.limit_of(one.task_id)
     return clamp(one.finding.score * one.finding.strength, -limit, limit)
 
 
@@ -123,7 +123,7 @@ def _case(
     for side in (1, -1):
         terms = []
         for part, one in zip(parts, standing, strict=True):
-            against = part.weight * rules.conviction_limit
+            against = part.weight * rules.limit_of(one.task_id)
             lean = side * part.weight * _conviction(one, rules)
             terms.append(part.informed * (lean + against) - against)
         case = round(math.fsum(terms), _NOISE_DECIMALS)

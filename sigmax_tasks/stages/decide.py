@@ -224,14 +224,13 @@ def _fragile(analysis: Analysis, policy: DecisionPolicy, limits: ProfilePolicy) 
     rules = policy.analysis
     side = 1.0 if analysis.score > 0 else -1.0
     shrink = 1.0 - rules.debate_share + rules.debate_share * analysis.debate_support
-    worst = max(
-        analysis.contributions,
-        key=lambda c: side * c.contribution + c.informed * c.weight * rules.conviction_limit,
-    )
-    loss = side * worst.contribution + worst.informed * worst.weight * rules.conviction_limit
+    losses = {
+        c.task_id: side * c.contribution + c.informed * c.weight * rules.limit_of(c.task_id)
+        for c in analysis.contributions
+    }
+    worst, loss = max(losses.items(), key=lambda item: item[1])
     left = max(0.0, abs(analysis.score) - shrink * loss)
     if left < limits.buy_threshold:
         yield (
-            f"without the finding of {worst.task_id} the score would be at most "
-            f"{side * left:+.4f}: HOLD"
+            f"without the finding of {worst} the score would be at most {side * left:+.4f}: HOLD"
         )

@@ -5,7 +5,8 @@ take-profit first with probability p0 = 1 / (1 + b) (gambler's ruin). The conser
 that fair probability at most ``max_edge``:
 
     p      = p0 + max_edge x confidence
-    Kelly  = p - (1 - p) / b, the share of equity to have at risk (Kelly, 1956)
+    Kelly  = p - (1 - p) / b = max_edge x confidence x (1 + b) / b, the share of equity to have
+             at risk (Kelly, 1956)
     at risk = kelly_fraction x Kelly;  position = at risk / s
     volatility target: position = target / realised volatility
     size   = min(Kelly position, volatility position, cap of the risk assessment)
@@ -42,9 +43,9 @@ def size(
     if volatility is None or stop is None:
         return _none("no volatility or no stop: no position")
     ratio = limits.reward_risk
-    fair = 1.0 / (1.0 + ratio)
-    win = exact(min(1.0, fair + rules.max_edge * analysis.confidence))
-    kelly = max(0.0, win - (1.0 - win) / ratio)
+    edge = min(rules.max_edge * analysis.confidence, ratio / (1.0 + ratio))
+    win = exact(1.0 / (1.0 + ratio) + edge)
+    kelly = exact(edge * (1.0 + ratio) / ratio)
     at_risk = exact(limits.kelly_fraction * kelly)
     by_kelly = at_risk / stop
     by_volatility = exact(limits.volatility_target_annual / volatility)
@@ -52,7 +53,7 @@ def size(
     steps = [
         f"win probability: 1 / (1 + {ratio:g}) + {rules.max_edge:g} x {analysis.confidence:.4f} "
         f"confidence = {win:.4f}",
-        f"Kelly: {win:.4f} - {1 - win:.4f} / {ratio:g} = {kelly:.4f}; "
+        f"Kelly: {win:.4f} - (1 - {win:.4f}) / {ratio:g} = {kelly:.4f}; "
         f"x {limits.kelly_fraction:g} = {at_risk:.4%} of equity at risk",
         f"position: {at_risk:.4%} / {stop:.2%} stop = {by_kelly:.2%}",
         f"volatility target: {limits.volatility_target_annual:g} / {volatility:.4g} "

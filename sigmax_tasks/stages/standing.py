@@ -31,8 +31,8 @@ class Standing:
     ``finding`` is None unless the task completed with one. ``usable`` are its observations that
     count, by id; ``unusable`` pairs the others with the reason. ``evidence`` are the arguments
     whose citations are all usable. ``filled`` is the share of its needs that were filled (usable
-    observations over those and the stated gaps), ``fresh`` the mean freshness over its planned
-    sources, a source without a usable observation counting 0, ``informed`` the smaller of the two.
+    observations over those and the stated gaps), ``informed`` the mean freshness over its planned
+    sources, a source without a usable observation counting 0.
     """
 
     task: ResearchTask
@@ -43,7 +43,6 @@ class Standing:
     evidence: tuple[Evidence, ...]
     missing: tuple[Missing, ...]
     filled: float
-    fresh: float
     informed: float
 
     @property
@@ -128,7 +127,7 @@ def _standing(
     filled = share(len(usable), len(usable) + len(missing))
     by_source = source_freshness(usable.values(), bundle.as_of, policy)
     sources = dict.fromkeys(task.data_sources)
-    fresh = share(math.fsum(by_source.get(source, 0.0) for source in sources), len(sources))
+    informed = share(math.fsum(by_source.get(source, 0.0) for source in sources), len(sources))
     return Standing(
         task=task,
         outcome=outcome,
@@ -142,8 +141,7 @@ def _standing(
         ),
         missing=missing,
         filled=filled,
-        fresh=fresh,
-        informed=min(filled, fresh),
+        informed=informed,
     )
 
 

@@ -135,6 +135,18 @@ def test_a_required_task_of_a_plan_rests_on_required_ones(
             assert not any(plan.task(d).optional for d in task.dependencies)
 
 
+@given(plans())
+def test_a_task_is_required_for_its_own_sake_or_for_one_that_depends_on_it(
+    made: tuple[ResearchPlan, Catalog],
+) -> None:
+    plan, catalog = made
+    needed = {d for task in plan.tasks if not task.optional for d in task.dependencies}
+    for task in plan.tasks:
+        known = catalog.by_id[task.task_id]
+        if not task.optional and known.optional and known.priority is not TaskPriority.CRITICAL:
+            assert task.task_id in needed
+
+
 @given(templates(), st.lists(st.integers(0, 80), min_size=2, max_size=5), st.booleans())
 def test_a_lower_limit_never_selects_more(
     tasks: list[TaskTemplate], limits: list[int], optional: bool

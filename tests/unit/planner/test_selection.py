@@ -205,7 +205,9 @@ def test_a_dropped_task_takes_its_dependents_along(template: Make) -> None:
     )
     assert ids(selection) == ["a"]
     assert detail(selection, "b") == "saves $0.50 to keep the limit of $0.10"
-    assert detail(selection, "d") == "depends on b, which does not fit $0.10"
+    assert detail(selection, "d") == (
+        "depends on b, which is left out: saves $0.50 to keep the limit of $0.10"
+    )
 
 
 def test_what_an_urgent_task_depends_on_is_not_dropped(template: Make) -> None:
@@ -227,3 +229,46 @@ def test_a_task_is_worth_what_depends_on_it(template: Make) -> None:
         limit="0.04",
     )
     assert ids(selection) == ["feed", "good"]
+
+
+def test_an_optional_high_task_outlives_a_medium_one_but_not_the_limit(template: Make) -> None:
+    tasks = [
+        template("core", priority="CRITICAL"),
+        template("feed", priority="HIGH", optional=True, estimated_cost_usd="0.10"),
+        template("own", "feed", estimated_cost_usd="0.10"),
+    ]
+    some = select(*tasks, limit="0.15")
+    assert ids(some) == ["core", "feed"]
+    assert [task.optional for task in some.tasks] == [False, True]
+    assert ids(select(*tasks, limit="0.05")) == ["core"]
+
+
+def test_what_was_pulled_in_leaves_with_the_task_it_was_pulled_in_for(template: Make) -> None:
+    tasks = [
+        template("source", in_every_profile=False),
+        template("feed", "source", optional=True),
+        template("own", "feed", estimated_cost_usd="0.10"),
+        template("spare", priority="MEDIUM", estimated_cost_usd="0.05"),
+        template("free", "source", optional=True, estimated_cost_usd="0"),
+    ]
+    assert ids(select(*tasks)) == ["source", "feed", "own", "spare", "free"]
+    tight = select(*tasks, limit="0.06")
+    assert ids(tight) == ["spare"]
+    assert reasons(tight) == {
+        "source": "not_in_profile",
+        "feed": "not_in_profile",
+        "own": "over_budget",
+        "free": "not_in_profile",
+    }
+    assert not tight.notes
+
+
+def test_what_another_required_task_needs_stays_pulled_in(template: Make) -> None:
+    selection = select(
+        template("feed", in_every_profile=False),
+        template("own", "feed", estimated_cost_usd="0.10"),
+        template("core", "feed", priority="CRITICAL"),
+        limit="0.05",
+    )
+    assert ids(selection) == ["feed", "core"]
+    assert selection.notes == ("feed runs because core depends on it",)

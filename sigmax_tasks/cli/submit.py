@@ -1,0 +1,51 @@
+"""``sigmax-submit`` and ``sigmax submit``: research markets, decide, print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sigmax_tasks.cli.group import GuardedCommand
+from sigmax_tasks.cli.options import (
+    broker_option,
+    json_option,
+    plan_options,
+    settings_options,
+    version_option,
+)
+
+
+@click.command(cls=GuardedCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("symbols", nargs=-1, metavar="SYMBOL...")
+@plan_options
+@click.option(
+    "--data",
+    type=click.Choice(["live", "simulated", "replay"], case_sensitive=False),
+    default="live",
+    show_default=True,
+    help="Where the data come from; simulated works without a network.",
+)
+@click.option("--replay-dir", metavar="DIR", help="Folder of recordings for --data replay.")
+@click.option(
+    "--as-of", metavar="TIME", help="The moment to decide at (ISO; UTC), replay or simulated."
+)
+@click.option("--seed", metavar="N", help="Seed of the simulated market [runtime.yaml].")
+@click.option("--deadline", metavar="S", help="Seconds until a decision, with what there is.")
+@click.option("--watchlist", metavar="FILE", help="More symbols, one a line; # is a comment.")
+@json_option
+@click.option("--no-wait", is_flag=True, help="Print the run ids and leave; needs a broker.")
+@broker_option
+@settings_options
+@version_option
+def submit(**options: Any) -> int:
+    """Research each SYMBOL (BASE/QUOTE) on a pool of workers and print one decision for each.
+
+    Without a broker a private Redis and worker are started for this command. Exit codes: 0
+    decided on validated research, 2 bad usage or configuration, 3 research not validated, 4
+    cluster unreachable, 5 no decision in time.
+    """
+    # The engine and its libraries, which --help can do without.
+    from sigmax_tasks.cli.submit_flow import submit_runs
+
+    return submit_runs(**options)

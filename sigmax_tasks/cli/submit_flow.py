@@ -1,0 +1,261 @@
+"""The flow of a submission: check, plan, start what is needed, submit, follow, print."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+from sigmax_planner.models import ResearchPlan
+from sigmax_tasks import clock
+from sigmax_tasks.cli.data_server import data_server
+from sigmax_tasks.cli.exit import ExitCode, exit_code_of, worst
+from sigmax_tasks.cli.following import Follower, RunEnd
+from sigmax_tasks.cli.group import print_error
+from sigmax_tasks.cli.options import config_path
+from sigmax_tasks.cli.submission import SIMULATOR_URL, Submission, Typed, prepare
+from sigmax_tasks.client import Client, SubmittedRun
+from sigmax_tasks.cluster import Cluster, open_cluster
+from sigmax_tasks.errors import ConfigurationError, SigmaxError
+from sigmax_tasks.models.decision import RunRecord
+from sigmax_tasks.report.decision_view import (
+    banner_text,
+    decision_brief,
+    decision_summary,
+    decision_view,
+    run_header,
+    runs_header,
+)
+from sigmax_tasks.report.json_line import decision_line
+from sigmax_tasks.report.numbers import data_banner
+from sigmax_tasks.report.plan_view import plan_table
+from sigmax_tasks.report.progress import RunProgress
+from sigmax_tasks.report.terminal import Terminal
+from sigmax_tasks.settings import Settings, load_settings
+
+
+def submit_runs(
+    *,
+    symbols: tuple[str, ...],
+    profile: str | None,
+    width: str | None,
+    optional: bool | None,
+    max_cost: str | None,
+    data: str,
+    replay_dir: str | None,
+    as_of: str | None,
+    seed: str | None,
+    deadline: str | None,
+    watchlist: str | None,
+    as_json: bool,
+    no_wait: bool,
+    broker: str | None,
+    config_dir: str | None,
+    overrides: tuple[str, ...],
+) -> ExitCode:
+    """Everything behind the options of ``sigmax-submit``; the exit code."""
+    settings = load_settings(config_path(config_dir), overrides).settings
+    typed = Typed(
+        symbols=symbols,
+        profile=profile,
+        width=width,
+        optional=optional,
+        data=data.lower(),
+        replay_dir=replay_dir,
+        as_of=as_of,
+        seed=seed,
+        max_cost=max_cost,
+        deadline=deadline,
+        watchlist=watchlist,
+    )
+    submission = prepare(typed, settings, os.environ, clock.now())
+    terminal = Terminal.of_streams()
+    log_plans(settings, submission.plans, terminal)
+    if settings.planning.debug.dry_run:
+        _print_plans(submission.plans, terminal, as_json=as_json)
+        return ExitCode.OK
+    if no_wait:
+        _refuse_orphans(submission, settings, broker)
+    with data_server(submission) as served:
+        if served.starts_server:
+            terminal.log(f"data server started on {served.requests[0].source_root}")
+        if not (broker or settings.runtime.broker.url):
+            terminal.log("no broker configured: starting a private Redis and worker")
+        with (
+            open_cluster(settings, broker) as cluster,
+            closing(Client(settings, cluster.broker_url)) as client,
+        ):
+            client.check()
+            job = _Job(settings, served, cluster, client, terminal, as_json)
+            return job.submit_only() if no_wait else job.submit_and_follow()
+
+
+def log_plans(settings: Settings, plans: Sequence[ResearchPlan], terminal: Terminal) -> None:
+    """What features.verbose_planning and debug.log_execution_plan ask for, on stderr."""
+    several = len(plans) > 1
+    for plan in plans:
+        prefix = f"{plan.symbol}: " if several else ""
+        if settings.planning.features.verbose_planning:
+            terminal.log(f"{prefix}{plan.summary}")
+        if settings.planning.debug.log_execution_plan:
+            for number, batch in enumerate(plan.execution_order, start=1):
+                terminal.log(f"{prefix}batch {number}: {', '.join(batch)}")
+        for note in plan.notes:
+            terminal.log(f"{prefix}note: {note}")
+
+
+def _print_plans(plans: Sequence[ResearchPlan], terminal: Terminal, *, as_json: bool) -> None:
+    for plan in plans:
+        if as_json:
+            terminal.write_json(plan.to_json_dict())
+        else:
+            terminal.result(plan_table(plan))
+
+
+def _refuse_orphans(submission: Submission, settings: Settings, broker: str | None) -> None:
+    """A run that is left alone needs a cluster and a data server that outlive this command."""
+    if not (broker or settings.runtime.broker.url):
+        raise ConfigurationError(
+            "--no-wait needs a running cluster: a private one ends with this command",
+            advice="name its Redis with --broker or SIGMAX_BROKER_URL, or leave --no-wait out",
+        )
+    if submission.starts_server:
+        raise ConfigurationError(
+            f"--no-wait with --data {submission.data_mode.value} needs a data server that runs on",
+            advice=f"start one with: sigmax simulate, and set {SIMULATOR_URL} to its address",
+        )
+
+
+@dataclass
+class _Job:
+    """One submission on an open cluster."""
+
+    settings: Settings
+    submission: Submission
+    cluster: Cluster
+    client: Client
+    terminal: Terminal
+    as_json: bool
+
+    def submit_only(self) -> ExitCode:
+        """Leave the runs to the cluster; one line per run on stdout."""
+        for request in self.submission.requests:
+            run = self.client.submit(request)
+            if self.as_json:
+                self.terminal.write_json(
+                    {
+                        "run_id": run.run_id,
+                        "symbol": request.symbol,
+                        "risk_profile": request.risk_profile,
+                        "data_mode": request.data_mode.value,
+                        "deadline_seconds": run.deadline_seconds,
+                    }
+                )
+            else:
+                self.terminal.write_line(f"{run.run_id} {request.symbol}")
+        self.terminal.log("follow a run with: sigmax watch RUN")
+        return ExitCode.OK
+
+    def submit_and_follow(self) -> ExitCode:
+        """Print each decision; runs that are still open when this ends early are cancelled."""
+        runs: list[SubmittedRun] = []
+        printer: _Printer | None = None
+        try:
+            for request in self.submission.requests:
+                runs.append(self.client.submit(request))  # noqa: PERF401  # kept for the clean-up
+            printer = _Printer(
+                self.terminal, [run.run_id for run in runs], self.as_json, self._seed
+            )
+            self._show_header(runs)
+            follower = Follower(
+                self.client,
+                [RunProgress.of_plan(run.run_id, run.plan) for run in runs],
+                self.terminal,
+                on_end=printer.take,
+                check_cluster=self.cluster.check,
+                log_results=self.settings.planning.debug.log_task_results,
+            )
+            with self.terminal.following():
+                follower.run()
+        except BaseException:
+            over = printer.ends if printer is not None else {}
+            self._cancel([run.run_id for run in runs if run.run_id not in over])
+            raise
+        return printer.finish()
+
+    @property
+    def _seed(self) -> int | None:
+        return self.submission.requests[0].seed
+
+    def _show_header(self, runs: Sequence[SubmittedRun]) -> None:
+        request = self.submission.requests[0]
+        banner = banner_text(
+            request.data_mode, data_banner(request.data_mode, request.as_of, request.seed)
+        )
+        deadline = runs[0].deadline_seconds
+        if len(runs) == 1:
+            run = runs[0]
+            header = run_header(run.plan, run.run_id, banner, deadline_seconds=deadline)
+        else:
+            header = runs_header([r.plan for r in runs], banner, deadline_seconds=deadline)
+        self.terminal.show(header)
+
+    def _cancel(self, run_ids: Sequence[str]) -> None:
+        for run_id in run_ids:
+            # The reason for ending early is on its way up; a cluster that died cannot be told.
+            with suppress(SigmaxError):
+                self.client.cancel(run_id)
+                self.terminal.log(f"cancelled run {run_id}")
+
+
+class _Printer:
+    """Prints decisions in the order asked. JSON as soon as its turn has come, text at the end."""
+
+    def __init__(
+        self, terminal: Terminal, run_ids: Sequence[str], as_json: bool, seed: int | None
+    ) -> None:
+        self._terminal = terminal
+        self._run_ids = tuple(run_ids)
+        self._as_json = as_json
+        self._seed = seed
+        self._written = 0
+        self.ends: dict[str, RunEnd] = {}
+
+    def take(self, run_id: str, end: RunEnd) -> None:
+        self.ends[run_id] = end
+        while self._as_json and self._written < len(self._run_ids):
+            next_id = self._run_ids[self._written]
+            if next_id not in self.ends:
+                return
+            self._written += 1
+            ready = self.ends[next_id]
+            if isinstance(ready, RunRecord):
+                self._terminal.write_json(decision_line(ready))
+
+    def finish(self) -> ExitCode:
+        """Print what is left to print, then the errors; the worst exit code of all runs."""
+        ends = [self.ends[run_id] for run_id in self._run_ids]
+        records = [end for end in ends if isinstance(end, RunRecord)]
+        if not self._as_json and records:
+            self._print_text(records)
+        codes = []
+        for end in ends:
+            if isinstance(end, RunRecord):
+                passed = end.decision.validation.passed
+                codes.append(ExitCode.OK if passed else ExitCode.NOT_VALIDATED)
+            else:
+                print_error(str(end))
+                codes.append(exit_code_of(end))
+        return worst(codes)
+
+    def _print_text(self, records: Sequence[RunRecord]) -> None:
+        if len(self._run_ids) == 1:
+            self._terminal.result(decision_view(records[0], seed=self._seed))
+            return
+        first = records[0].decision
+        banner = data_banner(first.data_mode, first.as_of, self._seed)
+        self._terminal.result(banner_text(first.data_mode, banner))
+        self._terminal.result(decision_summary(records))
+        for record in records:
+            self._terminal.result(decision_brief(record))

@@ -1,0 +1,355 @@
+"""A decision for people: the verdict first, then what speaks for and against it, then the means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from sigmax_planner.models import DataMode, ResearchPlan
+from sigmax_tasks.models.decision import (
+    Action,
+    Argument,
+    Case,
+    Cost,
+    Decision,
+    Gap,
+    RunRecord,
+    ValidationReport,
+)
+from sigmax_tasks.models.research import RunSummary
+from sigmax_tasks.report.numbers import (
+    MISSING,
+    count,
+    data_banner,
+    hours_text,
+    money,
+    percent,
+    price,
+    seconds_text,
+)
+from sigmax_tasks.report.text import clean_text
+
+ACTION_STYLE = {
+    Action.BUY: "bold white on dark_green",
+    Action.SELL: "bold white on dark_red",
+    Action.HOLD: "bold black on yellow3",
+}
+_BANNER_STYLE = {
+    DataMode.LIVE: "bold",
+    DataMode.REPLAY: "bold black on cyan3",
+    DataMode.SIMULATED: "bold black on orange1",
+}
+_MOST_ARGUMENTS = 5
+_MOST_GAPS = 6
+_BAR_CELLS = 10
+
+
+def run_header(
+    plan: ResearchPlan, run_id: str, banner: RenderableType, *, deadline_seconds: float
+) -> RenderableType:
+    """What is about to run: banner, run, plan in short. Before the live table."""
+    line = Text.assemble(
+        (plan.symbol, "bold"), f"  {plan.risk_profile}  ", (f"run {run_id}", "dim")
+    )
+    return Group(banner, line, plan_line(plan, deadline_seconds), Text())
+
+
+def runs_header(
+    plans: Sequence[ResearchPlan], banner: RenderableType, *, deadline_seconds: float
+) -> RenderableType:
+    """The same for many symbols."""
+    tasks = sum(plan.task_count for plan in plans)
+    cost = sum((plan.estimated_cost for plan in plans), start=plans[0].estimated_cost * 0)
+    text = (
+        f"{count(len(plans), 'symbol')}  {plans[0].risk_profile}  {count(tasks, 'task')}, "
+        f"{money(cost)} planned, deadline {deadline_seconds:g} s"
+    )
+    return Group(banner, Text(text), Text())
+
+
+def plan_line(plan: ResearchPlan, deadline_seconds: float | None = None) -> Text:
+    """The plan in one line."""
+    text = Text(
+        f"plan: {count(plan.task_count, 'task')} in "
+        f"{count(len(plan.execution_order), 'batch', 'es')}, {money(plan.estimated_cost)}, "
+        f"{plan.estimated_time_parallel:g} s ({plan.estimated_time_sequential:g} s one by one)"
+    )
+    if deadline_seconds is not None:
+        text.append(f", deadline {deadline_seconds:g} s")
+    if plan.over_budget:
+        text.append("  OVER BUDGET", style="bold red")
+    return text
+
+
+def banner_text(mode: DataMode, text: str) -> Text:
+    return Text(f" {text} ", style=_BANNER_STYLE[mode])
+
+
+def decision_view(record: RunRecord, *, seed: int | None = None) -> RenderableType:
+    """The decision of one run, for a terminal from 80 columns on."""
+    decision = record.decision
+    parts: list[RenderableType] = [
+        _title(record, seed),
+        Text(),
+        _verdict(decision),
+        _levels(decision),
+        Text(),
+        validation_view(decision.validation),
+    ]
+    parts += [Text(), *_debate(decision)]
+    parts += _bullets("Vetoes", decision.vetoes, "bold red")
+    parts += _gaps(decision.validation.gaps)
+    parts += _bullets("Would change it", decision.would_change)
+    parts += [Text(), means_view(record)]
+    if decision.data_mode is DataMode.LIVE and not decision.validation.sources_seen:
+        parts += [
+            Text(),
+            Text("No data provider answered. --data simulated works without a network."),
+        ]
+    parts += [Text(), Text(f"More: sigmax show {record.run_id}", style="dim")]
+    return Group(*parts)
+
+
+def decision_summary(records: Sequence[RunRecord]) -> RenderableType:
+    """One row per decision, in the order given."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, padding=(0, 1))
+    table.add_column("Symbol", no_wrap=True, max_width=16, overflow="ellipsis")
+    table.add_column("Action", no_wrap=True)
+    table.add_column("Conf.", justify="right", no_wrap=True)
+    table.add_column("Size", justify="right", no_wrap=True)
+    table.add_column("Score", justify="right", no_wrap=True)
+    table.add_column("Reference", justify="right", no_wrap=True)
+    table.add_column("Research", no_wrap=True)
+    table.add_column("Cost", justify="right", no_wrap=True)
+    for record in records:
+        decision = record.decision
+        table.add_row(
+            Text(decision.symbol),
+            action_text(decision.action),
+            f"{decision.confidence:.2f}",
+            percent(decision.size_fraction),
+            f"{decision.score:+.2f}",
+            price(decision.reference_price),
+            _validated(decision.validation),
+            money(record.cost.actual_usd),
+        )
+    return table
+
+
+def decision_brief(record: RunRecord) -> RenderableType:
+    """A decision in a few lines, for one of many."""
+    decision = record.decision
+    head = Text.assemble((decision.symbol, "bold"), "  ")
+    head.append_text(action_text(decision.action))
+    head.append(f"  {record.run_id}", style="dim")
+    lines: list[RenderableType] = [head]
+    strongest = [*decision.debate.bull.arguments[:1], *decision.debate.bear.arguments[:1]]
+    grid = _grid()
+    for sign, case in (("for", decision.debate.bull), ("against", decision.debate.bear)):
+        for argument in case.arguments[:2]:
+            grid.add_row(Text(sign, style="dim"), _claim(argument))
+    for veto in decision.vetoes:
+        grid.add_row(Text("veto", style="bold red"), Text(clean_text(veto)))
+    for failure in decision.validation.failures[:2]:
+        grid.add_row(Text("gate", style="yellow"), Text(clean_text(failure)))
+    if not strongest and not decision.vetoes and not decision.validation.failures:
+        grid.add_row("", Text("no argument on either side", style="dim"))
+    lines.append(Padding(grid, (0, 0, 0, 2)))
+    return Group(*lines)
+
+
+def action_text(action: Action) -> Text:
+    return Text(f" {action.value} ", style=ACTION_STYLE[action])
+
+
+def validation_view(report: ValidationReport) -> RenderableType:
+    """The score against its threshold, and the four shares it is made of."""
+    head = Text.assemble(("Validation  ", "bold"), _validated(report))
+    head.append(f"  score {report.score:.2f}, needs {report.threshold:.2f}")
+    grid = _grid()
+    shares = (
+        ("completeness", report.completeness),
+        ("quality", report.quality),
+        ("freshness", report.freshness),
+        ("coverage", report.coverage),
+    )
+    for name, share in shares:
+        grid.add_row(name, _Bar(share), f"{share:.2f}")
+    parts: list[RenderableType] = [head, Padding(grid, (0, 0, 0, 2))]
+    parts += [Text(f"  gate missed: {clean_text(f)}", style="yellow") for f in report.failures]
+    return Group(*parts)
+
+
+def means_view(record: RunRecord) -> RenderableType:
+    """Time and money."""
+    grid = _grid()
+    grid.columns[0].style = "bold"
+    grid.add_row("Research", Text(_research_line(record.research)))
+    grid.add_row("Cost", Text(_cost_line(record.cost)))
+    if record.partial:
+        grid.add_row("Partial", Text(f"ended early by {clean_text(record.finished_by)}"))
+    for alert in record.research.alerts:
+        grid.add_row("Alert", Text(clean_text(alert), style="yellow"))
+    return grid
+
+
+class _Bar:
+    """A share as a bar of ten cells; ``#`` where the terminal has no block characters."""
+
+    def __init__(self, share: float) -> None:
+        self._cells = round(min(1.0, max(0.0, share)) * _BAR_CELLS)
+
+    def __rich_console__(self, console: object, options: object) -> Sequence[Text]:
+        ascii_only = bool(getattr(options, "ascii_only", False))
+        full, empty = ("#", ".") if ascii_only else ("\u2588", "\u2591")
+        return [
+            Text.assemble((full * self._cells, "cyan"), (empty * (_BAR_CELLS - self._cells), "dim"))
+        ]
+
+
+def _title(record: RunRecord, seed: int | None) -> RenderableType:
+    decision = record.decision
+    banner = banner_text(decision.data_mode, data_banner(decision.data_mode, decision.as_of, seed))
+    line = Text.assemble(
+        (decision.symbol, "bold"),
+        f"  {decision.risk_profile}  ",
+        (f"run {record.run_id}", "dim"),
+    )
+    return Group(banner, line)
+
+
+def _verdict(decision: Decision) -> Text:
+    verdict = Text("  ")
+    verdict.append(f"  {decision.action.value}  ", style=ACTION_STYLE[decision.action])
+    verdict.append(f"   confidence {decision.confidence:.2f}", style="bold")
+    verdict.append(f"   size {percent(decision.size_fraction)} of equity")
+    verdict.append(f"   score {decision.score:+.2f}")
+    return verdict
+
+
+def _levels(decision: Decision) -> RenderableType:
+    grid = _grid()
+    grid.add_row("reference", price(decision.reference_price), "")
+    for name, level in (("stop", decision.stop_price), ("target", decision.take_profit_price)):
+        if level is not None:
+            grid.add_row(name, price(level), _distance(level, decision.reference_price))
+    grid.add_row("horizon", hours_text(decision.horizon_hours), "")
+    grid.columns[1].justify = "right"
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _distance(level: float, reference: float | None) -> str:
+    if not reference:
+        return ""
+    return percent(level / reference - 1, signed=True)
+
+
+def _validated(report: ValidationReport) -> Text:
+    if report.passed:
+        return Text("passed", style="green")
+    return Text("NOT PASSED", style="bold yellow")
+
+
+def _debate(decision: Decision) -> list[RenderableType]:
+    debate = decision.debate
+    parts: list[RenderableType] = []
+    for name, case in (("For a rise", debate.bull), ("For a fall", debate.bear)):
+        parts += [*_case(name, case), Text()]
+    parts.append(Text(f"net {debate.net:+.2f}: {clean_text(debate.arithmetic)}", style="dim"))
+    return parts
+
+
+def _case(name: str, case: Case) -> list[RenderableType]:
+    hidden = len(case.arguments) - _MOST_ARGUMENTS
+    more = f", {hidden} more" if hidden > 0 else ""
+    head = Text.assemble((name, "bold"), (f"  {case.total:.2f}{more}", "dim"))
+    if not case.arguments:
+        return [head, Text("  no argument", style="dim")]
+    grid = _grid()
+    for argument in case.arguments[:_MOST_ARGUMENTS]:
+        grid.add_row(f"{argument.weight:.2f}", _claim(argument))
+    return [head, Padding(grid, (0, 0, 0, 2))]
+
+
+def _claim(argument: Argument) -> Text:
+    return Text.assemble(clean_text(argument.claim), (f" ({clean_text(argument.task_id)})", "dim"))
+
+
+def _bullets(name: str, lines: Sequence[str], style: str = "bold") -> list[RenderableType]:
+    if not lines:
+        return []
+    grid = _grid()
+    for line in lines:
+        grid.add_row("-", Text(clean_text(line)))
+    return [Text(), Text(name, style=style), Padding(grid, (0, 0, 0, 2))]
+
+
+def _gaps(gaps: Sequence[Gap]) -> list[RenderableType]:
+    if not gaps:
+        return []
+    parts: list[RenderableType] = [
+        Text(),
+        Text.assemble(("Gaps", "bold"), (f"  {len(gaps)}", "dim")),
+        Padding(gaps_table(gaps[:_MOST_GAPS]), (0, 0, 0, 2)),
+    ]
+    if len(gaps) > _MOST_GAPS:
+        parts.append(Text(f"  and {len(gaps) - _MOST_GAPS} more", style="dim"))
+    return parts
+
+
+def gaps_table(gaps: Sequence[Gap]) -> RenderableType:
+    """Task, source and reason of each gap."""
+    grid = _grid()
+    grid.columns[0].no_wrap = True
+    grid.add_column()
+    for gap in gaps:
+        grid.add_row(
+            Text(clean_text(gap.task_id)),
+            Text(clean_text(gap.source)),
+            Text(clean_text(gap.reason), style="dim"),
+        )
+    return grid
+
+
+def _grid() -> Table:
+    return Table.grid(padding=(0, 2, 0, 0))
+
+
+def _research_line(research: RunSummary) -> str:
+    parts = [f"{research.completed} completed"]
+    if research.failed:
+        parts.append(f"{research.failed} failed")
+    if research.skipped:
+        parts.append(f"{research.skipped} skipped")
+    return (
+        f"{count(research.total_tasks, 'task')}: {', '.join(parts)}; "
+        f"{seconds_text(research.duration_seconds)}, one by one "
+        f"{seconds_text(research.sequential_seconds)}, speed-up {research.speedup:.2f}"
+    )
+
+
+def _cost_line(cost: Cost) -> str:
+    limit = "no limit" if cost.limit_usd is None else f"limit {money(cost.limit_usd)}"
+    return f"estimated {money(cost.estimated_usd)}, actual {money(cost.actual_usd)}, {limit}"
+
+
+__all__ = [
+    "ACTION_STYLE",
+    "MISSING",
+    "action_text",
+    "banner_text",
+    "decision_brief",
+    "decision_summary",
+    "decision_view",
+    "gaps_table",
+    "means_view",
+    "plan_line",
+    "run_header",
+    "runs_header",
+    "validation_view",
+]

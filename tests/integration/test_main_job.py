@@ -1,0 +1,244 @@
+"""The main job on real processes: a Redis, worker processes, real HTTP, one decision per run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sigmax_planner.models import AnalysisRequest, DataMode
+from sigmax_tasks.client import Client
+from sigmax_tasks.models.events import EventKind
+from sigmax_tasks.settings import Settings, load_settings
+from sigmax_tasks.simulator.server import SimulatorServer
+
+from .conftest import Pool
+
+pytestmark = pytest.mark.integration
+SUBMIT = Path(sys.executable).with_name("sigmax-submit")
+SIGMAX = Path(sys.executable).with_name("sigmax")
+
+
+def run_cli(*arguments: str, home: Path, timeout: float = 90, program: Path = SUBMIT, **env: str):
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("SIGMAX_", "CELERY_"))}
+    return subprocess.run(
+        [str(program), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        env={**environ, "XDG_DATA_HOME": str(home), "NO_COLOR": "1", **env},
+        cwd=home,
+    )
+
+
+def request_for(symbol: str, server: SimulatorServer, settings: Settings) -> AnalysisRequest:
+    return AnalysisRequest(
+        symbol=symbol,
+        risk_profile="balanced",
+        data_mode=DataMode.SIMULATED,
+        as_of=settings.runtime.simulator.as_of,
+        seed=11,
+        source_root=server.url,
+    )
+
+
+def children_of_ours(folder: Path) -> list[str]:
+    """Command lines of live processes that carry the folder in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("XDG_DATA_HOME") == str(folder):
+                found.append(" ".join(process.cmdline()))
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load_settings(environ={}).settings
+
+
+def test_embedded_run_gives_one_decision_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = run_cli("BTC/USDT", "--data", "simulated", "--json", home=tmp_path)
+    assert done.returncode in {0, 3}, done.stderr
+    (line,) = done.stdout.splitlines()
+    decision = json.loads(line)
+    assert decision["symbol"] == "BTC/USDT"
+    assert decision["simulated"] is True
+    research = decision["research"]
+    assert research["total_tasks"] == 6
+    assert research["completed"] == 6, research
+    assert research["completed"] + research["failed"] + research["skipped"] == 6
+    assert "Traceback" not in done.stderr
+    assert children_of_ours(tmp_path) == []
+    shown = run_cli("show", decision["run_id"], "--json", home=tmp_path, program=SIGMAX)
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout)["decision_hash"] == decision["decision_hash"]
+
+
+def test_the_same_seed_gives_the_same_decision(tmp_path: Path) -> None:
+    lines = [
+        json.loads(
+            run_cli("ETH/USDT", "--data", "simulated", "--seed", "5", "--json", home=tmp_path).stdout
+        )
+        for _ in range(2)
+    ]
+    assert lines[0]["decision_hash"] == lines[1]["decision_hash"]
+    assert lines[0]["run_id"] != lines[1]["run_id"]
+
+
+def test_tasks_spread_over_two_workers(
+    make_pool: Callable[[], Pool], simulator: SimulatorServer, tmp_path: Path
+) -> None:
+    pool = make_pool()
+    pool.start_worker("one")
+    pool.start_worker("two")
+    pool.wait_for_workers(2)
+    symbols = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+    done = run_cli(
+        *symbols,
+        *("--broker", pool.url, "--data", "simulated", "--json"),
+        home=tmp_path,
+        SIGMAX_SIMULATOR_URL=simulator.url,
+    )
+    decisions = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [decision["symbol"] for decision in decisions] == list(symbols), done.stderr
+    workers = {task["worker"] for d in decisions for task in d["research"]["tasks"]}
+    assert len(workers) == 2
+    shown = run_cli(
+        "show", decisions[0]["run_id"], "--broker", pool.url, home=tmp_path, program=SIGMAX
+    )
+    assert shown.returncode == 0
+    assert any(worker.rpartition(":")[2] in shown.stdout for worker in workers)
+
+
+def test_a_killed_worker_costs_no_run(
+    make_pool: Callable[[], Pool], simulator: SimulatorServer, settings: Settings
+) -> None:
+    pool = make_pool()
+    victim = pool.start_worker("victim", SIGMAX_ENGINE__LEASE_SECONDS="1.5")
+    pool.wait_for_workers(1)
+    own = load_settings(
+        overrides=("debug.simulate_execution=true", "engine.simulated_time_scale=0.1"), environ={}
+    ).settings
+    client = Client(own, pool.url)
+    try:
+        run = client.submit(request_for("BTC/USDT", simulator, settings))
+        events = client.follow([run.run_id])
+        for event in events:
+            if event is not None and event.kind is EventKind.TASK_STARTED:
+                break
+        os.killpg(victim.pid, signal.SIGKILL)
+        pool.start_worker("heir", SIGMAX_ENGINE__LEASE_SECONDS="1.5")
+        kinds = [event.kind for event in events if event is not None]
+        assert EventKind.TASK_REDISPATCHED in kinds
+        assert kinds.count(EventKind.RUN_FINISHED) == 1
+        research = client.record(run.run_id).research
+        assert research.completed == research.total_tasks == 6
+    finally:
+        client.close()
+
+
+def test_a_run_past_its_deadline_ends_with_what_there_is(
+    make_pool: Callable[[], Pool], simulator: SimulatorServer, settings: Settings
+) -> None:
+    pool = make_pool()
+    pool.start_worker("one")
+    pool.wait_for_workers(1)
+    own = load_settings(
+        overrides=("debug.simulate_execution=true", "engine.simulated_time_scale=1"), environ={}
+    ).settings
+    request = request_for("BTC/USDT", simulator, settings)
+    client = Client(own, pool.url)
+    try:
+        run = client.submit(request.model_copy(update={"deadline_seconds": 5.0}))
+        for _ in client.follow([run.run_id]):
+            pass
+        record = client.record(run.run_id)
+        assert record.partial or record.research.failed
+        assert record.decision.action.value == "HOLD"
+        assert record.research.completed < 6
+        total = record.research.completed + record.research.failed + record.research.skipped
+        assert total == 6
+    finally:
+        client.close()
+
+
+def test_a_failed_dependency_skips_its_dependents(
+    make_pool: Callable[[], Pool], settings: Settings
+) -> None:
+    pool = make_pool()
+    pool.start_worker("one")
+    pool.wait_for_workers(1)
+    faults = {name: {"down": True} for name in ("kraken", "coinbase", "binance")}
+    with SimulatorServer(faults=faults) as server:
+        own = load_settings(overrides=("task_execution.max_retries=0",), environ={}).settings
+        client = Client(own, pool.url)
+        try:
+            run = client.submit(request_for("BTC/USDT", server, settings))
+            for _ in client.follow([run.run_id]):
+                pass
+            record = client.record(run.run_id)
+        finally:
+            client.close()
+    states = {task.task_id: (task.status.value, task.reason) for task in record.research.tasks}
+    assert states["technical"][0] == "failed"
+    assert states["patterns"] == ("skipped", "dependency technical failed")
+    assert states["sentiment"][0] == "completed"
+    assert record.decision.action.value == "HOLD"
+    assert any(gap.task_id == "technical" for gap in record.decision.validation.gaps)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_leaves_no_process(tmp_path: Path, name: str) -> None:
+    process = subprocess.Popen(
+        [
+            *(str(SUBMIT), "BTC/USDT", "--data", "simulated"),
+            *("--set", "debug.simulate_execution=true"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "XDG_DATA_HOME": str(tmp_path)},
+        start_new_session=True,
+    )
+    end = time.monotonic() + 20
+    while time.monotonic() < end and len(children_of_ours(tmp_path)) < 4:
+        time.sleep(0.05)
+    assert len(children_of_ours(tmp_path)) >= 4, "Redis, worker, guardian and the command itself"
+    process.send_signal(getattr(signal, name))
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode in {130, 143}
+    assert b"Traceback" not in stderr
+    assert children_of_ours(tmp_path) == []
+
+
+def test_a_killed_submitter_leaves_no_orphan(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [
+            *(str(SUBMIT), "BTC/USDT", "--data", "simulated"),
+            *("--set", "debug.simulate_execution=true"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "XDG_DATA_HOME": str(tmp_path)},
+        start_new_session=True,
+    )
+    end = time.monotonic() + 20
+    while time.monotonic() < end and len(children_of_ours(tmp_path)) < 4:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 10
+    while time.monotonic() < end and children_of_ours(tmp_path):
+        time.sleep(0.05)
+    assert children_of_ours(tmp_path) == []
