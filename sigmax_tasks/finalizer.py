@@ -102,7 +102,13 @@ def summarise(
         counts[outcome.status] += 1
     total = plan.task_count
     duration = max(0.0, (finished_at - created_at).total_seconds())
-    sequential = sum(outcome.duration_seconds for outcome in outcomes)
+    worked = [outcome for outcome in outcomes if outcome.duration_seconds > 0]
+    sequential = sum(outcome.duration_seconds for outcome in worked)
+    span = (
+        (max(o.finished_at for o in worked) - min(o.started_at for o in worked)).total_seconds()
+        if worked
+        else 0.0
+    )
     alerts = policy.monitoring.alerts
     failure_rate = counts[TaskStatus.FAILED] / total if total else 0.0
     raised = []
@@ -122,7 +128,7 @@ def summarise(
         success_rate=round(counts[TaskStatus.COMPLETED] / total, 4) if total else 0.0,
         duration_seconds=round(duration, 3),
         sequential_seconds=round(sequential, 3),
-        speedup=round(sequential / duration, 2) if duration else 0.0,
+        speedup=round(sequential / span, 2) if span > 0 else 0.0,
         tasks=tuple(
             TaskDetail(
                 task_id=outcome.task_id,

@@ -192,12 +192,11 @@ class TaskRunner:
         retries = execution.max_retries if execution.retry_failed_tasks else 0
         others = frozenset(batch) - {task.task_id}
 
-        def should_stop() -> bool:
-            if effort.stop.is_set():
-                return True
+        def may_retry() -> bool:
+            """An optional task does not retry while the rest of its batch waits for it."""
             if not (task.optional and execution.skip_failed_optional and others):
-                return False
-            return effort.attempts > 0 and others <= self._store.outcome_ids(run.run_id)
+                return True
+            return not others <= self._store.outcome_ids(run.run_id)
 
         def on_attempt(attempt: int, provider: str) -> None:
             effort.attempts = max(effort.attempts, attempt)
@@ -224,8 +223,9 @@ class TaskRunner:
                 data_mode=request.data_mode,
                 addresses=Addresses.of_request(request, self._settings.sources),
                 retry=RetryPolicy(retries, execution.retry_delay),
-                should_stop=should_stop,
+                should_stop=effort.stop.is_set,
                 on_attempt=on_attempt,
+                may_retry=may_retry,
             ),
         )
         effort.attempts = max(effort.attempts, gathered.attempts)

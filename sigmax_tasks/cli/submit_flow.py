@@ -10,24 +10,15 @@ from dataclasses import dataclass
 from sigmax_planner.models import ResearchPlan
 from sigmax_tasks import clock
 from sigmax_tasks.cli.data_server import data_server
-from sigmax_tasks.cli.exit import ExitCode, exit_code_of, worst
-from sigmax_tasks.cli.following import Follower, RunEnd
-from sigmax_tasks.cli.group import print_error
+from sigmax_tasks.cli.exit import ExitCode
+from sigmax_tasks.cli.following import Follower
 from sigmax_tasks.cli.options import config_path
+from sigmax_tasks.cli.printer import DecisionPrinter
 from sigmax_tasks.cli.submission import SIMULATOR_URL, Submission, Typed, prepare
 from sigmax_tasks.client import Client, SubmittedRun
 from sigmax_tasks.cluster import Cluster, open_cluster
 from sigmax_tasks.errors import ConfigurationError, SigmaxError
-from sigmax_tasks.models.decision import RunRecord
-from sigmax_tasks.report.decision_view import (
-    banner_text,
-    decision_brief,
-    decision_summary,
-    decision_view,
-    run_header,
-    runs_header,
-)
-from sigmax_tasks.report.json_line import decision_line
+from sigmax_tasks.report.decision_view import banner_text, run_header, runs_header
 from sigmax_tasks.report.numbers import data_banner
 from sigmax_tasks.report.plan_view import plan_table
 from sigmax_tasks.report.progress import RunProgress
@@ -160,12 +151,15 @@ class _Job:
     def submit_and_follow(self) -> ExitCode:
         """Print each decision; runs that are still open when this ends early are cancelled."""
         runs: list[SubmittedRun] = []
-        printer: _Printer | None = None
+        printer: DecisionPrinter | None = None
         try:
             for request in self.submission.requests:
                 runs.append(self.client.submit(request))  # noqa: PERF401  # kept for the clean-up
-            printer = _Printer(
-                self.terminal, [run.run_id for run in runs], self.as_json, self._seed
+            printer = DecisionPrinter(
+                self.terminal,
+                [run.run_id for run in runs],
+                as_json=self.as_json,
+                seed=self.submission.requests[0].seed,
             )
             self._show_header(runs)
             follower = Follower(
@@ -183,10 +177,6 @@ class _Job:
             self._cancel([run.run_id for run in runs if run.run_id not in over])
             raise
         return printer.finish()
-
-    @property
-    def _seed(self) -> int | None:
-        return self.submission.requests[0].seed
 
     def _show_header(self, runs: Sequence[SubmittedRun]) -> None:
         request = self.submission.requests[0]
@@ -207,55 +197,3 @@ class _Job:
             with suppress(SigmaxError):
                 self.client.cancel(run_id)
                 self.terminal.log(f"cancelled run {run_id}")
-
-
-class _Printer:
-    """Prints decisions in the order asked. JSON as soon as its turn has come, text at the end."""
-
-    def __init__(
-        self, terminal: Terminal, run_ids: Sequence[str], as_json: bool, seed: int | None
-    ) -> None:
-        self._terminal = terminal
-        self._run_ids = tuple(run_ids)
-        self._as_json = as_json
-        self._seed = seed
-        self._written = 0
-        self.ends: dict[str, RunEnd] = {}
-
-    def take(self, run_id: str, end: RunEnd) -> None:
-        self.ends[run_id] = end
-        while self._as_json and self._written < len(self._run_ids):
-            next_id = self._run_ids[self._written]
-            if next_id not in self.ends:
-                return
-            self._written += 1
-            ready = self.ends[next_id]
-            if isinstance(ready, RunRecord):
-                self._terminal.write_json(decision_line(ready))
-
-    def finish(self) -> ExitCode:
-        """Print what is left to print, then the errors; the worst exit code of all runs."""
-        ends = [self.ends[run_id] for run_id in self._run_ids]
-        records = [end for end in ends if isinstance(end, RunRecord)]
-        if not self._as_json and records:
-            self._print_text(records)
-        codes = []
-        for end in ends:
-            if isinstance(end, RunRecord):
-                passed = end.decision.validation.passed
-                codes.append(ExitCode.OK if passed else ExitCode.NOT_VALIDATED)
-            else:
-                print_error(str(end))
-                codes.append(exit_code_of(end))
-        return worst(codes)
-
-    def _print_text(self, records: Sequence[RunRecord]) -> None:
-        if len(self._run_ids) == 1:
-            self._terminal.result(decision_view(records[0], seed=self._seed))
-            return
-        first = records[0].decision
-        banner = data_banner(first.data_mode, first.as_of, self._seed)
-        self._terminal.result(banner_text(first.data_mode, banner))
-        self._terminal.result(decision_summary(records))
-        for record in records:
-            self._terminal.result(decision_brief(record))

@@ -156,7 +156,11 @@ class TaskDetail(Message):
 
 
 class RunSummary(Message):
-    """Counts and times of a run: completed + failed + skipped = total_tasks, always."""
+    """Counts and times of a run: completed + failed + skipped = total_tasks, always.
+
+    ``duration_seconds`` is from submission to decision. ``sequential_seconds`` is the sum of the
+    tasks' own times, ``speedup`` that sum over the time from the first start to the last end.
+    """
 
     total_tasks: int
     completed: int

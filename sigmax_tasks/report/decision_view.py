@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from sigmax_planner.models import DataMode, ResearchPlan
@@ -22,8 +19,8 @@ from sigmax_tasks.models.decision import (
     ValidationReport,
 )
 from sigmax_tasks.models.research import RunSummary
+from sigmax_tasks.report.layout import Bar, block, bullets, grid, indented, plain_table
 from sigmax_tasks.report.numbers import (
-    MISSING,
     count,
     data_banner,
     hours_text,
@@ -46,7 +43,6 @@ _BANNER_STYLE = {
 }
 _MOST_ARGUMENTS = 5
 _MOST_GAPS = 6
-_BAR_CELLS = 10
 
 
 def run_header(
@@ -94,17 +90,17 @@ def decision_view(record: RunRecord, *, seed: int | None = None) -> RenderableTy
     """The decision of one run, for a terminal from 80 columns on."""
     decision = record.decision
     parts: list[RenderableType] = [
-        _title(record, seed),
+        title_view(record, seed),
         Text(),
-        _verdict(decision),
-        _levels(decision),
+        verdict_text(decision),
+        levels_view(decision),
         Text(),
         validation_view(decision.validation),
     ]
     parts += [Text(), *_debate(decision)]
-    parts += _bullets("Vetoes", decision.vetoes, "bold red")
+    parts += bullets("Vetoes", decision.vetoes, "bold red")
     parts += _gaps(decision.validation.gaps)
-    parts += _bullets("Would change it", decision.would_change)
+    parts += bullets("Would change it", decision.would_change)
     parts += [Text(), means_view(record)]
     if decision.data_mode is DataMode.LIVE and not decision.validation.sources_seen:
         parts += [
@@ -117,15 +113,15 @@ def decision_view(record: RunRecord, *, seed: int | None = None) -> RenderableTy
 
 def decision_summary(records: Sequence[RunRecord]) -> RenderableType:
     """One row per decision, in the order given."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, padding=(0, 1))
-    table.add_column("Symbol", no_wrap=True, max_width=16, overflow="ellipsis")
-    table.add_column("Action", no_wrap=True)
-    table.add_column("Conf.", justify="right", no_wrap=True)
-    table.add_column("Size", justify="right", no_wrap=True)
-    table.add_column("Score", justify="right", no_wrap=True)
-    table.add_column("Reference", justify="right", no_wrap=True)
-    table.add_column("Research", no_wrap=True)
-    table.add_column("Cost", justify="right", no_wrap=True)
+    table = plain_table()
+    table.add_column("symbol", no_wrap=True, max_width=16, overflow="ellipsis")
+    table.add_column(" action", no_wrap=True)
+    table.add_column("conf.", justify="right", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("reference", justify="right", no_wrap=True)
+    table.add_column("research", no_wrap=True)
+    table.add_column("cost", justify="right", no_wrap=True)
     for record in records:
         decision = record.decision
         table.add_row(
@@ -147,19 +143,18 @@ def decision_brief(record: RunRecord) -> RenderableType:
     head = Text.assemble((decision.symbol, "bold"), "  ")
     head.append_text(action_text(decision.action))
     head.append(f"  {record.run_id}", style="dim")
-    lines: list[RenderableType] = [head]
-    strongest = [*decision.debate.bull.arguments[:1], *decision.debate.bear.arguments[:1]]
-    grid = _grid()
+    lines: list[RenderableType] = [Text(), head]
+    table = grid(2)
     for sign, case in (("for", decision.debate.bull), ("against", decision.debate.bear)):
         for argument in case.arguments[:2]:
-            grid.add_row(Text(sign, style="dim"), _claim(argument))
+            table.add_row(Text(sign, style="dim"), _claim(argument))
     for veto in decision.vetoes:
-        grid.add_row(Text("veto", style="bold red"), Text(clean_text(veto)))
+        table.add_row(Text("veto", style="bold red"), Text(clean_text(veto)))
     for failure in decision.validation.failures[:2]:
-        grid.add_row(Text("gate", style="yellow"), Text(clean_text(failure)))
-    if not strongest and not decision.vetoes and not decision.validation.failures:
-        grid.add_row("", Text("no argument on either side", style="dim"))
-    lines.append(Padding(grid, (0, 0, 0, 2)))
+        table.add_row(Text("gate", style="yellow"), Text(clean_text(failure)))
+    if not table.row_count:
+        table.add_row("", Text("no argument on either side", style="dim"))
+    lines.append(indented(table))
     return Group(*lines)
 
 
@@ -171,7 +166,7 @@ def validation_view(report: ValidationReport) -> RenderableType:
     """The score against its threshold, and the four shares it is made of."""
     head = Text.assemble(("Validation  ", "bold"), _validated(report))
     head.append(f"  score {report.score:.2f}, needs {report.threshold:.2f}")
-    grid = _grid()
+    table = grid(3)
     shares = (
         ("completeness", report.completeness),
         ("quality", report.quality),
@@ -179,40 +174,27 @@ def validation_view(report: ValidationReport) -> RenderableType:
         ("coverage", report.coverage),
     )
     for name, share in shares:
-        grid.add_row(name, _Bar(share), f"{share:.2f}")
-    parts: list[RenderableType] = [head, Padding(grid, (0, 0, 0, 2))]
+        table.add_row(name, Bar(share), f"{share:.2f}")
+    parts: list[RenderableType] = [head, indented(table)]
     parts += [Text(f"  gate missed: {clean_text(f)}", style="yellow") for f in report.failures]
     return Group(*parts)
 
 
 def means_view(record: RunRecord) -> RenderableType:
     """Time and money."""
-    grid = _grid()
-    grid.columns[0].style = "bold"
-    grid.add_row("Research", Text(_research_line(record.research)))
-    grid.add_row("Cost", Text(_cost_line(record.cost)))
+    table = grid(2)
+    table.columns[0].style = "bold"
+    table.add_row("Research", Text(_research_line(record.research)))
+    table.add_row("Cost", Text(_cost_line(record.cost)))
     if record.partial:
-        grid.add_row("Partial", Text(f"ended early by {clean_text(record.finished_by)}"))
+        table.add_row("Partial", Text(f"ended early by {clean_text(record.finished_by)}"))
     for alert in record.research.alerts:
-        grid.add_row("Alert", Text(clean_text(alert), style="yellow"))
-    return grid
+        table.add_row("Alert", Text(clean_text(alert), style="yellow"))
+    return table
 
 
-class _Bar:
-    """A share as a bar of ten cells; ``#`` where the terminal has no block characters."""
-
-    def __init__(self, share: float) -> None:
-        self._cells = round(min(1.0, max(0.0, share)) * _BAR_CELLS)
-
-    def __rich_console__(self, console: object, options: object) -> Sequence[Text]:
-        ascii_only = bool(getattr(options, "ascii_only", False))
-        full, empty = ("#", ".") if ascii_only else ("\u2588", "\u2591")
-        return [
-            Text.assemble((full * self._cells, "cyan"), (empty * (_BAR_CELLS - self._cells), "dim"))
-        ]
-
-
-def _title(record: RunRecord, seed: int | None) -> RenderableType:
+def title_view(record: RunRecord, seed: int | None) -> RenderableType:
+    """Data mode, symbol, profile and run."""
     decision = record.decision
     banner = banner_text(decision.data_mode, data_banner(decision.data_mode, decision.as_of, seed))
     line = Text.assemble(
@@ -223,7 +205,8 @@ def _title(record: RunRecord, seed: int | None) -> RenderableType:
     return Group(banner, line)
 
 
-def _verdict(decision: Decision) -> Text:
+def verdict_text(decision: Decision) -> Text:
+    """The action and its figures in one line."""
     verdict = Text("  ")
     verdict.append(f"  {decision.action.value}  ", style=ACTION_STYLE[decision.action])
     verdict.append(f"   confidence {decision.confidence:.2f}", style="bold")
@@ -232,15 +215,16 @@ def _verdict(decision: Decision) -> Text:
     return verdict
 
 
-def _levels(decision: Decision) -> RenderableType:
-    grid = _grid()
-    grid.add_row("reference", price(decision.reference_price), "")
+def levels_view(decision: Decision) -> RenderableType:
+    """Prices with their distance from the reference, and the horizon."""
+    table = grid(3)
+    table.add_row("reference", price(decision.reference_price), "")
     for name, level in (("stop", decision.stop_price), ("target", decision.take_profit_price)):
         if level is not None:
-            grid.add_row(name, price(level), _distance(level, decision.reference_price))
-    grid.add_row("horizon", hours_text(decision.horizon_hours), "")
-    grid.columns[1].justify = "right"
-    return Padding(grid, (0, 0, 0, 2))
+            table.add_row(name, price(level), _distance(level, decision.reference_price))
+    table.add_row("horizon", hours_text(decision.horizon_hours), "")
+    table.columns[1].justify = "right"
+    return indented(table)
 
 
 def _distance(level: float, reference: float | None) -> str:
@@ -270,33 +254,20 @@ def _case(name: str, case: Case) -> list[RenderableType]:
     head = Text.assemble((name, "bold"), (f"  {case.total:.2f}{more}", "dim"))
     if not case.arguments:
         return [head, Text("  no argument", style="dim")]
-    grid = _grid()
+    table = grid(2)
     for argument in case.arguments[:_MOST_ARGUMENTS]:
-        grid.add_row(f"{argument.weight:.2f}", _claim(argument))
-    return [head, Padding(grid, (0, 0, 0, 2))]
+        table.add_row(f"{argument.weight:.2f}", _claim(argument))
+    return [head, indented(table)]
 
 
 def _claim(argument: Argument) -> Text:
     return Text.assemble(clean_text(argument.claim), (f" ({clean_text(argument.task_id)})", "dim"))
 
 
-def _bullets(name: str, lines: Sequence[str], style: str = "bold") -> list[RenderableType]:
-    if not lines:
-        return []
-    grid = _grid()
-    for line in lines:
-        grid.add_row("-", Text(clean_text(line)))
-    return [Text(), Text(name, style=style), Padding(grid, (0, 0, 0, 2))]
-
-
 def _gaps(gaps: Sequence[Gap]) -> list[RenderableType]:
     if not gaps:
         return []
-    parts: list[RenderableType] = [
-        Text(),
-        Text.assemble(("Gaps", "bold"), (f"  {len(gaps)}", "dim")),
-        Padding(gaps_table(gaps[:_MOST_GAPS]), (0, 0, 0, 2)),
-    ]
+    parts = block("Gaps", indented(gaps_table(gaps[:_MOST_GAPS])), note=str(len(gaps)))
     if len(gaps) > _MOST_GAPS:
         parts.append(Text(f"  and {len(gaps) - _MOST_GAPS} more", style="dim"))
     return parts
@@ -304,20 +275,15 @@ def _gaps(gaps: Sequence[Gap]) -> list[RenderableType]:
 
 def gaps_table(gaps: Sequence[Gap]) -> RenderableType:
     """Task, source and reason of each gap."""
-    grid = _grid()
-    grid.columns[0].no_wrap = True
-    grid.add_column()
+    table = grid(3)
+    table.columns[0].no_wrap = True
     for gap in gaps:
-        grid.add_row(
+        table.add_row(
             Text(clean_text(gap.task_id)),
             Text(clean_text(gap.source)),
             Text(clean_text(gap.reason), style="dim"),
         )
-    return grid
-
-
-def _grid() -> Table:
-    return Table.grid(padding=(0, 2, 0, 0))
+    return table
 
 
 def _research_line(research: RunSummary) -> str:
@@ -336,20 +302,3 @@ def _research_line(research: RunSummary) -> str:
 def _cost_line(cost: Cost) -> str:
     limit = "no limit" if cost.limit_usd is None else f"limit {money(cost.limit_usd)}"
     return f"estimated {money(cost.estimated_usd)}, actual {money(cost.actual_usd)}, {limit}"
-
-
-__all__ = [
-    "ACTION_STYLE",
-    "MISSING",
-    "action_text",
-    "banner_text",
-    "decision_brief",
-    "decision_summary",
-    "decision_view",
-    "gaps_table",
-    "means_view",
-    "plan_line",
-    "run_header",
-    "runs_header",
-    "validation_view",
-]

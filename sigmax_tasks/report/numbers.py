@@ -38,7 +38,7 @@ def seconds_text(seconds: float | None) -> str:
 
 
 def hours_text(hours: float) -> str:
-    return f"{hours:g} h" if hours < 72 else f"{hours / 24:.3g} days"
+    return f"{hours:g} h" if hours <= 72 else f"{hours / 24:.3g} days"
 
 
 def time_text(moment: datetime) -> str:

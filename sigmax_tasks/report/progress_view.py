@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.report.layout import plain_table
 from sigmax_tasks.report.numbers import MISSING, count, money, seconds_text
 from sigmax_tasks.report.progress import RunPhase, RunProgress, TaskProgress
 from sigmax_tasks.report.text import clean_text
@@ -42,12 +43,8 @@ def progress_view(runs: Sequence[RunProgress], now: datetime, height: int) -> Re
     return Group(_run_table(runs, now, max(3, height - _FRAME_LINES)), _runs_line(runs))
 
 
-def _table() -> Table:
-    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-
-
 def _task_table(run: RunProgress, now: datetime) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column("task", no_wrap=True, max_width=20)
     table.add_column("state", no_wrap=True, width=9)
     table.add_column("try", justify="right", no_wrap=True)
@@ -97,7 +94,7 @@ def _run_line(run: RunProgress, now: datetime) -> Text:
 
 
 def _run_table(runs: Sequence[RunProgress], now: datetime, rows: int) -> RenderableType:
-    table = _table()
+    table = plain_table()
     table.add_column("symbol", no_wrap=True, max_width=20)
     table.add_column("state", no_wrap=True, width=9)
     table.add_column("tasks", justify="right", no_wrap=True)

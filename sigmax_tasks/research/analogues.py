@@ -52,11 +52,14 @@ class Matches:
 
     @property
     def distance_ratio(self) -> float | None:
-        """Mean distance over that of the null; from 1 on the matches are no better than chance."""
+        """Mean distance over that of the null; from 1 on the matches are no better than chance.
+
+        1 where the null has the very shape, as in a market of regular waves.
+        """
         mean = self.mean_distance
-        if mean is None or not self.null_distance:
+        if mean is None or self.null_distance is None:
             return None
-        return mean / self.null_distance
+        return mean / self.null_distance if self.null_distance > FLAT else 1.0
 
 
 def find_matches(log_closes: FloatArray, *, length: int, horizon: int, count: int) -> Matches:

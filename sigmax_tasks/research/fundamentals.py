@@ -24,6 +24,7 @@ from sigmax_tasks.research.lookup import (
     find_measure,
     find_series,
     fraction_change,
+    is_of_the_future,
     plausible,
 )
 from sigmax_tasks.research.scoring import InsufficientDataError, Notebook, squash
@@ -96,7 +97,7 @@ def earnings_of(inputs: ResearchInputs, kind: str) -> Earnings | None:
             lineage.source != LLAMA
             or not isinstance(data, Measures)
             or data.symbol not in (None, inputs.symbol)
-            or lineage.observed_at > inputs.as_of
+            or is_of_the_future(observation, inputs.as_of)
             or _kind_of(data.subject, lineage.endpoint) != kind
         ):
             continue
@@ -215,7 +216,7 @@ def _write_ratio(
     anchors: tuple[tuple[float, float], ...],
     observations: tuple[Observation, ...],
 ) -> None:
-    if book.measure(name, value, "ratio", *observations):
+    if value > 0 and book.measure(name, value, "ratio", *observations):
         book.argue(
             name,
             claim,

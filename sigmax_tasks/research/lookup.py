@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from sigmax_planner.models import DataMode
 from sigmax_tasks.models.observations import FearGreed, Measures, Observation, Series
 from sigmax_tasks.models.research import ResearchInputs
 
@@ -116,10 +117,16 @@ def find_fear_greed(inputs: ResearchInputs) -> Points | None:
     return found
 
 
+def is_of_the_future(observation: Observation, as_of: datetime) -> bool:
+    """Observed after ``as_of``; never so in live mode, where fetching takes some time itself."""
+    lineage = observation.lineage
+    return lineage.data_mode is not DataMode.LIVE and lineage.observed_at > as_of
+
+
 def find_measure(
     inputs: ResearchInputs, source: str, name: str, *, subject: str = ""
 ) -> tuple[float, Observation] | None:
-    """A finite single number and where it stands; observed after ``as_of`` it is not known.
+    """A plausible single number and where it stands; one of the future is not known.
 
     ``subject`` narrows the search to answers whose subject contains it.
     """
@@ -130,7 +137,7 @@ def find_measure(
             or not isinstance(data, Measures)
             or data.symbol not in (None, inputs.symbol)
             or subject not in data.subject
-            or observation.lineage.observed_at > inputs.as_of
+            or is_of_the_future(observation, inputs.as_of)
         ):
             continue
         value = data.get(name)

@@ -49,6 +49,7 @@ class Cadence:
 
 
 DAILY = Cadence((5, 20, 60), 4.5, 5.0)
+DAILY_IN_WEEKLY_RELEASES = Cadence((5, 20, 60), 11.0, 5.0)
 WEEKLY = Cadence((1, 4, 13), 12.0, 14.0)
 MONTHLY = Cadence((1, 3, 12), 95.0, 45.0)
 
@@ -69,7 +70,7 @@ class Factor:
 FACTORS: tuple[Factor, ...] = (
     Factor("sp500", "S&P 500", 1, 1.0),
     Factor("vix", "VIX", -1, 0.8),
-    Factor("dollar_index", "Dollar index", -1, 0.8),
+    Factor("dollar_index", "Dollar index", -1, 0.8, DAILY_IN_WEEKLY_RELEASES),
     Factor("us10y", "US 10-year yield", -1, 0.5, in_points=True),
     Factor("us2y", "US 2-year yield", -1, 0.5, in_points=True),
     Factor("yield_curve_10y2y", "10y-2y curve", 1, 0.2, in_points=True),

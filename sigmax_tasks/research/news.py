@@ -24,7 +24,7 @@ Channel = Literal["news", "social"]
 HALF_LIFE_HOURS: dict[Channel, float] = {"news": 12.0, "social": 6.0}
 MAX_AGE_HOURS = 120.0
 SAME_STORY_HOURS = 36.0
-SAME_STORY_SHARE = 0.6
+SAME_STORY_SHARE = 0.65
 SAME_STORY_WORDS = 3
 QUOTE_CHARACTERS = 120
 
@@ -200,12 +200,21 @@ def _stem(word: str) -> str:
 
 
 def _same_story(first: _Entry, other: _Entry) -> bool:
-    """Equal titles, or most words of one title in the other text, at least three, close in time."""
+    """Equal titles, or most words of one title in the other text, at least three, close in time.
+
+    Titles with numbers of which none is shared ("raises $10M", "raises $12M") are two stories.
+    """
     hours = abs((other.item.published_at - first.item.published_at).total_seconds()) / 3600
     if hours > SAME_STORY_HOURS:
         return False
     if first.title_words == other.title_words:
         return True
+    numbers, others = (
+        {word for word in words if any(c.isdigit() for c in word)}
+        for words in (first.title_words, other.title_words)
+    )
+    if numbers and others and not numbers & others:
+        return False
     return any(
         len(shared) >= SAME_STORY_WORDS and len(shared) >= SAME_STORY_SHARE * len(one.title_words)
         for one, two in ((first, other), (other, first))

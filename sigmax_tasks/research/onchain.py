@@ -27,6 +27,7 @@ from sigmax_tasks.research.lookup import (
     find_series,
     fraction_change,
     freshness,
+    is_of_the_future,
 )
 from sigmax_tasks.research.scoring import InsufficientDataError, Notebook, squash
 
@@ -243,7 +244,7 @@ def _write_fee_rates(book: Notebook) -> None:
             observation.lineage.source == SOURCE
             and isinstance(data, Measures)
             and data.symbol in (None, book.inputs.symbol)
-            and observation.lineage.observed_at <= book.inputs.as_of
+            and not is_of_the_future(observation, book.inputs.as_of)
         ):
             for measure in data.values:
                 name = f"fee_rate_{measure.name}"

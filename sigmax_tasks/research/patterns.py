@@ -114,14 +114,16 @@ def match_count(rows: int) -> int:
 def match_quality(matches: Matches) -> float:
     """Trust in the matches, 0.1 to 1: 1.5 less their distance over that of the null.
 
-    0.5 where the past holds no better likeness than its surrogates do. The same rule on the
-    distance of unrelated shapes, sqrt(2 m), caps it.
+    That is 0.5 where the past holds no better likeness than its surrogates do. With u the distance
+    over that of unrelated shapes, sqrt(2 m), trust is at most 1.2 - u, and at least 1 - 4 u: a
+    shape all but the same counts even where the surrogates have it too. Random walks have u near
+    a third.
     """
     ratio, mean = matches.distance_ratio, matches.mean_distance
     if ratio is None or mean is None:
         return 0.1
     unrelated = mean / math.sqrt(2.0 * WINDOW_DAYS)
-    return clip(min(1.5 - ratio, 1.2 - unrelated), 0.1, 1.0)
+    return clip(max(min(1.5 - ratio, 1.2 - unrelated), 1.0 - 4.0 * unrelated), 0.1, 1.0)
 
 
 def outcome_of(log_closes: FloatArray, matches: Matches, horizon: int) -> Outcome:

@@ -22,7 +22,8 @@ from sigmax_tasks.settings.layers import environment, read_layers
 from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.settings.sources import SourceSettings
 
-_SECTION_KEYS = {"tasks", "additional_tasks"}
+_CATALOG_KEYS = {"tasks", "additional_tasks"}
+_SECTION_KEYS = {*_CATALOG_KEYS, "decision"}
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,16 @@ class Settings:
         models: tuple[tuple[str, type[BaseModel]], ...] = (
             ("planning", PlanningPolicy),
             ("sources", SourceSettings),
-            ("decision", DecisionPolicy),
             ("runtime", RuntimeSettings),
         )
         for name, model in models:
             keys = [key for key in tree if key in model.model_fields]
             left.difference_update(keys)
             parts[name] = _validate(model, {key: tree[key] for key in keys}, origins)
+        try:
+            parts["decision"] = DecisionPolicy.model_validate(tree.get("decision", {}))
+        except ValidationError as error:
+            raise _problem(error, DecisionPolicy, origins, prefix=("decision",)) from error
         left -= _SECTION_KEYS
         if left:
             known = set().union(*(model.model_fields for _, model in models)) | _SECTION_KEYS
@@ -61,7 +65,7 @@ class Settings:
             raise UnknownKeyError(key, origins.get(key, "the configuration"), known)
         try:
             catalog = Catalog.from_mapping(
-                {key: tree[key] for key in _SECTION_KEYS if key in tree},
+                {key: tree[key] for key in _CATALOG_KEYS if key in tree},
                 data_sources=parts["sources"].data_sources,
             )
         except ValidationError as error:
@@ -122,16 +126,19 @@ def _validate(
 
 
 def _problem(
-    error: ValidationError, model: type[BaseModel], origins: Mapping[str, str]
+    error: ValidationError,
+    model: type[BaseModel],
+    origins: Mapping[str, str],
+    prefix: tuple[str, ...] = (),
 ) -> ConfigurationError:
     """The first problem of a validation as one clear line."""
     first = error.errors(include_url=False)[0]
     location = first["loc"]
-    dotted = ".".join(str(part) for part in location)
+    dotted = ".".join(str(part) for part in (*prefix, *location))
     where = _origin(dotted, origins)
     if first["type"] == "extra_forbidden":
         known = _fields_at(model, location[:-1])
-        return UnknownKeyError(dotted, where, _prefixed(known, location[:-1]))
+        return UnknownKeyError(dotted, where, _prefixed(known, (*prefix, *location[:-1])))
     shown = "" if isinstance(first.get("input"), dict) else f" (got {first.get('input')!r})"
     return ConfigurationError(f"{where}: {dotted}: {first['msg']}{shown}")
 

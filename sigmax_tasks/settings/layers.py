@@ -13,6 +13,8 @@ import yaml
 from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
 
 FILES = ("planning", "tasks", "sources", "decision", "runtime")
+PREFIXED = ("decision",)
+"""Files whose keys stand under the name of the file: ``decision.validation.weights``."""
 MAX_FILE_BYTES = 1_000_000
 Tree = dict[str, Any]
 
@@ -73,10 +75,12 @@ def read_layers(
     folder = choose_folder(explicit, environ)
     tree: Tree = {}
     origins: dict[str, str] = {}
-    homes: dict[str, str] = {}
+    homes: dict[str, frozenset[str]] = {}
     for name in FILES:
         values = _read_yaml(shipped / f"{name}.yaml")
-        homes.update(dict.fromkeys(values, name))
+        homes[name] = frozenset(values)
+        if name in PREFIXED:
+            values = {name: values}
         _merge(tree, values, "", "shipped", origins)
     if folder.resolve() != shipped.resolve():
         for name in FILES:
@@ -84,9 +88,10 @@ def read_layers(
             if path.is_file():
                 values = _read_yaml(path)
                 for key in values:
-                    if homes.get(key) != name:
-                        known = [k for k, home in homes.items() if home == name]
-                        raise UnknownKeyError(str(key), str(path), known)
+                    if key not in homes[name]:
+                        raise UnknownKeyError(str(key), str(path), homes[name])
+                if name in PREFIXED:
+                    values = {name: values}
                 _merge(tree, values, "", str(path), origins)
     _read_environment(tree, environ, origins)
     for override in overrides:

@@ -30,7 +30,7 @@ OptionValue = str | int | float | bool
 
 
 def check_base_url(url: str) -> str:
-    """``url`` without a trailing slash; ValueError unless http(s) with a host and nothing secret."""
+    """``url`` without a trailing slash; ValueError unless http(s), a host and nothing secret."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{url!r} is not an http or https address")

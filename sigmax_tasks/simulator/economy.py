@@ -17,6 +17,7 @@ import numpy as np
 
 from sigmax_tasks.simulator import dice
 from sigmax_tasks.simulator.dice import Floats
+from sigmax_tasks.simulator.holidays import bond_holidays, holidays
 from sigmax_tasks.simulator.prices import DAY_MS, EPOCH_MS, PriceEngine
 from sigmax_tasks.simulator.publication import published_at
 from sigmax_tasks.simulator.world import Bar, Bars, Observation, UnknownNameError, YieldCurve
@@ -85,6 +86,7 @@ SERIES: Final = MappingProxyType(
     }
 )
 _NOT_ON_FRED: Final = frozenset({"GOLD", "DOLLAR", "JUNK"})
+_STOCKS: Final = frozenset({"SP500", "NASDAQCOM", "VIXCLS"})
 _SPREADS: Final = MappingProxyType({"T10Y2Y": ("DGS10", "DGS2"), "T10Y3M": ("DGS10", "FEDFUNDS")})
 
 # symbol: source series, factor, name, kind, daily shares
@@ -139,12 +141,13 @@ class Economy:
         now = datetime.fromtimestamp(now_ms / 1000, UTC)
         calendar = SERIES[series_id].calendar if series_id in SERIES else "business"
         decimals = SERIES[series_id].decimals if series_id in SERIES else 2
+        resting = holidays if series_id in _STOCKS else bond_holidays
         rows = []
         for number in range(day_of(now_ms) + 1):
             day = _EPOCH_DAY + timedelta(days=number)
             if not _in_calendar(day, calendar) or published_at(series_id, day) > now:
                 continue
-            blank = calendar == "business" and day in holidays(day.year)
+            blank = calendar == "business" and day in resting(day.year)
             value = None if blank else round(self.value(series_id, number), decimals)
             rows.append(Observation(day.isoformat(), value))
         return rows
@@ -161,7 +164,7 @@ class Economy:
         for number in range(day_of(now_ms) + 1):
             day = _EPOCH_DAY + timedelta(days=number)
             visible = EPOCH_MS + number * DAY_MS + _CLOSE_MS <= now_ms
-            if day.weekday() >= 5 or day in holidays(day.year) or not visible:
+            if day.weekday() >= 5 or day in bond_holidays(day.year) or not visible:
                 continue
             known = (
                 float(self.value("FEDFUNDS", number)) + 0.1,
@@ -227,43 +230,6 @@ class Economy:
 
 def day_of(now_ms: int) -> int:
     return (now_ms - EPOCH_MS) // DAY_MS
-
-
-@lru_cache(maxsize=256)
-def holidays(year: int) -> frozenset[date]:
-    """Federal market holidays of a year, without the days moved for a weekend, with Good Friday."""
-    return frozenset(
-        {
-            date(year, 1, 1),
-            _nth_weekday(year, 1, 0, 3),
-            _nth_weekday(year, 2, 0, 3),
-            _easter(year) - timedelta(days=2),
-            _nth_weekday(year, 6, 0, 1) - timedelta(days=7),
-            date(year, 6, 19),
-            date(year, 7, 4),
-            _nth_weekday(year, 9, 0, 1),
-            _nth_weekday(year, 11, 3, 4),
-            date(year, 12, 25),
-        }
-    )
-
-
-def _nth_weekday(year: int, month: int, weekday: int, nth: int) -> date:
-    first = date(year, month, 1)
-    return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (nth - 1))
-
-
-def _easter(year: int) -> date:
-    """Western Easter by the anonymous Gregorian rule (Meeus, Astronomical Algorithms)."""
-    a, b, c = year % 19, year // 100, year % 100
-    d, e = b // 4, b % 4
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = c // 4, c % 4
-    j = (32 + 2 * e + 2 * i - h - k) % 7
-    m = (a + 11 * h + 22 * j) // 451
-    month, day = divmod(h + j - 7 * m + 114, 31)
-    return date(year, month, day + 1)
 
 
 def _in_calendar(day: date, calendar: str) -> bool:

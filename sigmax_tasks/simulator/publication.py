@@ -14,19 +14,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Final
 
+from sigmax_tasks.simulator.holidays import next_business_day
+
 Rule = Callable[[date], datetime]
 
 
 def _at(day: date, hour: int, minute: int = 0) -> datetime:
     return datetime.combine(day, time(hour, minute), UTC)
-
-
-def next_business_day(day: date) -> date:
-    """The next Monday to Friday; public holidays are not known here."""
-    day += timedelta(days=1)
-    while day.weekday() >= 5:
-        day += timedelta(days=1)
-    return day
 
 
 def _next_business_evening(day: date) -> datetime:
@@ -38,8 +32,8 @@ def _days(count: int, hour: int = 22) -> Rule:
 
 
 def _week_after(day: date) -> datetime:
-    """Daily values that are published once a week: 21:00 UTC on the Monday after their week."""
-    return _at(day + timedelta(days=7 - day.weekday()), 21)
+    """Daily values published once a week: 22:00 UTC on the first business day after their week."""
+    return _at(next_business_day(day + timedelta(days=6 - day.weekday())), 22)
 
 
 # Rule, and how late it is against the usual release of the series:
@@ -56,27 +50,33 @@ RULES: Final = MappingProxyType(
         ),
         # oil prices lag by some business days: a week
         "DCOILWTICO": _days(7),
-        # Board of Governors H.10, Monday 20:15 UTC; after a holiday Monday it comes on Tuesday
+        # H.10, Monday 20:15 UTC or 21:15 in winter, Tuesday after a holiday: up to two hours late
         "DTWEXBGS": _week_after,
-        # Wednesday level, published Thursday 20:30 UTC: an hour and a half late
-        "WALCL": _days(1),
-        "WTREGEN": _days(1),
+        # Wednesday level, H.4.1 on Thursday 20:30 or 21:30 UTC, Friday after a holiday
+        "WALCL": _next_business_evening,
+        "WTREGEN": _next_business_evening,
         # week ending Saturday, published Thursday 12:30 UTC: ten hours late
         "ICSA": _days(5),
-        # week ending Friday, published the Thursday after
+        # week ending Friday, published the Thursday after: a day late
         "STLFSI4": _days(7),
-        # monthly, counted from the first of the month the value is for: one to eight days late
+        # Monthly, counted from the first of the month the value is for. Each is the latest
+        # regular release day since 2017, so in most months it is some days late.
+        # 10th to 15th of the next month
         "CPIAUCSL": _days(45),
         "CPILFESL": _days(45),
-        "UNRATE": _days(37),
-        "PAYEMS": _days(37),
-        "M2SL": _days(56),
-        "PCEPILFE": _days(60),
-        "FEDFUNDS": _days(33),
-        # final reading at the end of its own month
-        "UMCSENT": _days(30),
-        # quarterly, from the first day of the quarter: the first estimate, some days late
-        "GDP": _days(120),
+        # first Friday, but up to the 10th of January for December
+        "UNRATE": _days(40),
+        "PAYEMS": _days(40),
+        # fourth Tuesday of the next month
+        "M2SL": _days(58),
+        # end of the next month, at times the first of the one after
+        "PCEPILFE": _days(62),
+        # first business days of the next month
+        "FEDFUNDS": _days(35),
+        # FRED shows it a month after the source does, at the source's wish
+        "UMCSENT": _days(61),
+        # quarterly, from the first day of the quarter: the first estimate
+        "GDP": _days(123),
     }
 )
 

@@ -90,6 +90,7 @@ class Recordings:
             return quick
         rows: list[CandleRow] = []
         bad: list[tuple[int, str]] = []
+        seen: set[int] = set()
         for line, fields in self._lines(path, _CANDLE_HEADER):
             try:
                 time, o, h, low, c, v = fields
@@ -97,13 +98,14 @@ class Recordings:
             except ValueError:
                 bad.append((line, "not six numbers"))
                 continue
-            reason = _fault_of(row, seconds)
+            reason = "the time comes twice" if row[0] in seen else _fault_of(row, seconds)
+            seen.add(row[0])
             if reason is None:
                 rows.append(row)
             else:
                 bad.append((line, reason))
         self._refuse(path, bad)
-        return rows
+        return sorted(rows)
 
     def _quick_rows(self, path: Path, seconds: int) -> list[CandleRow] | None:
         """The rows of a faultless file; None sends the file to the reader that names faults."""
@@ -123,12 +125,19 @@ class Recordings:
             rows: list[CandleRow] = [(int(t), o, h, low, c, v) for t, o, h, low, c, v in table]
         except (ValueError, OverflowError):
             return None
+        rows.sort()
+        if any(early[0] == late[0] for early, late in pairwise(rows)):
+            return None
         length, origin = seconds * 1000, bucket_start_ms(0, seconds) % (seconds * 1000)
         fine = all(
-            0 < low <= o <= h < inf and low <= c <= h and 0 <= v < inf and t % length == origin
+            0 < low <= o <= h < inf
+            and low <= c <= h
+            and 0 <= v < inf
+            and t % length == origin
+            and 0 < t < _YEAR_2100_MS
             for t, o, h, low, c, v in table
         )
-        return rows if fine and rows and 0 < rows[0][0] and rows[-1][0] < _YEAR_2100_MS else None
+        return rows if fine else None
 
     def _daily(self, path: Path, columns: tuple[str, ...]) -> list[DayRow]:
         rows: list[DayRow] = []

@@ -15,8 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sigmax_tasks.simulator.faults import Decision, Fault, FaultPlan
+from sigmax_tasks.simulator.faults import Decision, FaultPlan
 from sigmax_tasks.simulator.protocols.reply import Reply, json_reply
+from sigmax_tasks.simulator.refusals import refusal
 from sigmax_tasks.simulator.stats import Stats
 from sigmax_tasks.simulator.worlds import (
     Address,
@@ -31,19 +32,6 @@ _LONGEST_TARGET: Final = 8_192
 _LONGEST_BODY: Final = 256 * 1024
 _IDLE_SECONDS: Final = 75.0
 _TICK_SECONDS: Final = 0.1
-_HTML: Final = (
-    b"<!DOCTYPE html><html><head><title>Just a moment</title></head><body>Checking</body></html>"
-)
-_BINANCE_BLOCK: Final = {
-    "code": 0,
-    "msg": "Service unavailable from a restricted location according to 'b. Eligibility' in "
-    "https://www.binance.com/en/terms. Please contact customer service if you believe you "
-    "received this message in error.",
-}
-_CLOUD_BLOCK: Final = (
-    b"{\n    error:The Amazon CloudFront distribution is configured to block access from your "
-    b"country\n}"
-)
 
 
 class SimulatorServer:
@@ -285,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, address: Address, decision: Decision) -> tuple[str, int]:
         fault = decision.fault
-        early = None if fault is None else _refusal(address.provider, fault)
+        early = None if fault is None else refusal(address.provider, fault)
         if early is not None:
             return str(early.status), self._send(early)
         if fault is not None and fault.kind in ("down", "hang"):
@@ -363,35 +351,3 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):  # already gone
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
-
-
-def _refusal(provider: str, fault: Fault) -> Reply | None:
-    """The answer of a fault that needs no world."""
-    match fault.kind:
-        case "rate429" | "quota":
-            headers = {"Retry-After": f"{fault.retry_after:g}"}
-            reply = json_reply(_too_many(provider), 429)
-            return Reply(429, reply.body, reply.content_type, headers)
-        case "error":
-            return json_reply({"error": "internal error", "status": fault.status}, fault.status)
-        case "html_200":
-            return Reply(200, _HTML, "text/html; charset=utf-8")
-        case "geo_block" if provider.startswith("binance"):
-            return json_reply(_BINANCE_BLOCK, 451)
-        case "geo_block":
-            return Reply(403, _CLOUD_BLOCK, "application/json")
-        case _:
-            return None
-
-
-def _too_many(provider: str) -> dict[str, Any]:
-    """The body each provider sends with a refusal for too many requests."""
-    if provider == "kraken":
-        return {"error": ["EAPI:Rate limit exceeded"]}
-    if provider.startswith("binance"):
-        return {"code": -1003, "msg": "Too many requests; current limit is reached."}
-    if provider == "coingecko":
-        return {"status": {"error_code": 429, "error_message": "You've exceeded the Rate Limit."}}
-    if provider == "okx":
-        return {"code": "50011", "msg": "Too Many Requests", "data": []}
-    return {"error": "rate limit exceeded"}

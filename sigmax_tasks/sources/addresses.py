@@ -64,14 +64,14 @@ class Addresses:
             return cls.live(settings, environ)
         mode = request.data_mode.value
         if request.source_root is None or request.as_of is None:
-            raise ConfigurationError(f"a {mode} run needs the address of its data server and a time")
+            raise ConfigurationError(
+                f"a {mode} run needs the address of its data server and a time"
+            )
         if request.data_mode is DataMode.REPLAY:
             return cls.replay(settings, request.source_root, as_of=request.as_of)
         if request.seed is None:
             raise ConfigurationError("a simulated run needs a seed")
-        return cls.simulated(
-            settings, request.source_root, seed=request.seed, as_of=request.as_of
-        )
+        return cls.simulated(settings, request.source_root, seed=request.seed, as_of=request.as_of)
 
     @classmethod
     def _local(cls, settings: SourceSettings, root: str, middle: str) -> Addresses:

@@ -88,10 +88,12 @@ class Call:
         query = "&".join(f"{name}={value}" for name, value in asked.items())
         headers: dict[str, str] = {}
         sent = dict(asked)
-        secret = self.key_value()
-        if secret and self.provider.key:
-            place = headers if self.provider.key.place == "header" else sent
-            place[self.provider.key.name] = secret
+        key, secret = self.provider.key, self.key_value()
+        if key is not None and secret is not None:
+            place = headers if key.place == "header" else sent
+            place[key.name] = secret
+        elif key is not None and key.required:
+            raise self.not_offered(f"{path} without the key in {key.env}, sent in live mode only")
         answer = self.http.exchange(
             self.budget,
             "GET",
@@ -141,9 +143,7 @@ class Call:
             raise self.not_offered("this kind of series")
         return self.series
 
-    def observe_series(
-        self, need: DataNeed, points: Sequence[tuple[int, float]]
-    ) -> Observation:
+    def observe_series(self, need: DataNeed, points: Sequence[tuple[int, float]]) -> Observation:
         """A :class:`Series` of the newest ``need.limit`` points, sorted and without duplicates."""
         rows = tidy_points(points)[-need.limit :]
         if not rows:
@@ -233,7 +233,9 @@ def tidy_points(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     return sorted(dict(points).items())
 
 
-def drop_unfinished_days(points: Sequence[tuple[int, float]], now_ms: int) -> list[tuple[int, float]]:
+def drop_unfinished_days(
+    points: Sequence[tuple[int, float]], now_ms: int
+) -> list[tuple[int, float]]:
     """Without the running day of a daily series stamped 00:00 UTC, and without what is later.
 
     Points beyond the end of the running day are kept: refusing those is the look-ahead guard's.

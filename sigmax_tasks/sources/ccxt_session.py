@@ -57,7 +57,7 @@ class CallSession(requests.Session):
         response.status_code = answer.status
         response.headers.update(answer.headers)
         response.url = address
-        response._content = answer.body  # noqa: SLF001  # the only way to make a response
+        response._content = answer.body  # the only way to make a response
         return response
 
 
@@ -66,10 +66,15 @@ class _Entry:
     lock: threading.Lock = field(default_factory=threading.Lock)
     exchange: Any = None
     loaded_at: float = 0.0
+    failure: SourceError | None = None
+    failed_at: float = 0.0
 
 
 class Markets:
-    """Loaded market tables, one per provider and base address; thread-safe, least recent out."""
+    """Loaded market tables, one per provider and base address; thread-safe, least recent out.
+
+    Calls that want the same table at once wait for one of them to load it, and share its failure.
+    """
 
     def __init__(self, keep_seconds: float, entries: int) -> None:
         self._keep_seconds = keep_seconds
@@ -78,23 +83,38 @@ class Markets:
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
 
     def open_exchange(self, venue: Venue, call: Call) -> Any:
-        """A ccxt exchange for this call alone, with its markets; asks for them when they are old."""
+        """A ccxt exchange for this call alone, with its markets; asks again when they are old."""
         entry = self._entry((call.provider_id, call.base_url))
         exchange = make_exchange(venue, call)
-        with entry.lock:
+        asked_at = clock.monotonic()
+        if not entry.lock.acquire(timeout=max(0.001, call.deadline.remaining)):
+            raise TransientSourceError(call.provider_id, "its list of markets came too late")
+        try:
             old = clock.monotonic() - entry.loaded_at > self._keep_seconds
-            if entry.exchange is None or old:
-                with translated(call.provider_id):
-                    exchange.load_markets()
-                if not exchange.markets:
-                    raise BadPayloadError(call.provider_id, "lists no markets")
-                call.answers.clear()
-                loaded = make_exchange(venue, None)
-                loaded.set_markets_from_exchange(exchange)
-                entry.exchange, entry.loaded_at = loaded, clock.monotonic()
-            else:
+            if entry.exchange is not None and not old:
                 exchange.set_markets_from_exchange(entry.exchange)
+                return exchange
+            if entry.failure is not None and entry.failed_at >= asked_at:
+                raise entry.failure
+            try:
+                self._load(exchange, call)
+            except SourceError as error:
+                entry.failure, entry.failed_at = error, clock.monotonic()
+                raise
+            loaded = make_exchange(venue, None)
+            loaded.set_markets_from_exchange(exchange)
+            entry.exchange, entry.loaded_at, entry.failure = loaded, clock.monotonic(), None
+        finally:
+            entry.lock.release()
         return exchange
+
+    @staticmethod
+    def _load(exchange: Any, call: Call) -> None:
+        with translated(call.provider_id):
+            exchange.load_markets()
+        if not exchange.markets:
+            raise BadPayloadError(call.provider_id, "lists no markets")
+        call.answers.clear()
 
     def _entry(self, key: tuple[str, str]) -> _Entry:
         with self._lock:
@@ -110,7 +130,7 @@ def make_exchange(venue: Venue, call: Call | None) -> Any:
     config: dict[str, Any] = {
         # Requests are spaced for the whole process by sources.http; ccxt would space one object's.
         "enableRateLimit": False,
-        "options": {name: value for name, value in venue.ccxt_options.items()},
+        "options": dict(venue.ccxt_options),
     }
     if call is not None:
         config["session"] = CallSession(call)

@@ -1,11 +1,11 @@
 """CoinGecko: the profile of a coin (price, supply, valuation, development) and the whole market.
 
-Measures of ``coin_profile``: price_usd, market_cap_usd, fully_diluted_valuation_usd, volume_24h_usd,
-ath_usd, ath_change_percent, change_{24h,7d,30d,1y}_percent, circulating_supply, total_supply,
-max_supply (coins), market_cap_rank, tvl_usd, commit_count_4_weeks, stars, forks,
-pull_requests_merged, pull_request_contributors. Of ``global``:
-total_market_cap_usd, total_volume_24h_usd, market_cap_change_24h_percent, btc_dominance_percent, eth_dominance_percent. What the provider
-leaves out or gives as null is not there.
+Measures of ``coin_profile``: price_usd, market_cap_usd, fully_diluted_valuation_usd,
+volume_24h_usd, ath_usd, ath_change_percent, change_{24h,7d,30d,1y}_percent, circulating_supply,
+total_supply, max_supply (coins), market_cap_rank, tvl_usd, commit_count_4_weeks, stars, forks,
+pull_requests_merged, pull_request_contributors. Of ``global``: total_market_cap_usd,
+total_volume_24h_usd, market_cap_change_24h_percent, btc_dominance_percent,
+eth_dominance_percent. What the provider leaves out or gives as null is not there.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -43,7 +44,7 @@ class _OkxAnswer(BaseModel):
 def fetch_binance_funding(need: DataNeed, call: Call) -> Observation:
     """``/fapi/v1/fundingRate``, at most 1000 rows, oldest first."""
     name = f"{_perpetual_of(need, call)}USDT"
-    params = {"symbol": name, "limit": min(max(need.limit, 2), 1000)}
+    params: dict[str, str | int] = {"symbol": name, "limit": min(max(need.limit, 2), 1000)}
     rates = call.get_model(_BinanceRates, "/fapi/v1/fundingRate", params).root
     if any(rate.symbol != name for rate in rates):
         raise call.bad(f"asked for {name}, answered about another contract")
@@ -53,7 +54,7 @@ def fetch_binance_funding(need: DataNeed, call: Call) -> Observation:
 def fetch_okx_funding(need: DataNeed, call: Call) -> Observation:
     """``/api/v5/public/funding-rate-history``, at most 100 rows, newest first."""
     name = f"{_perpetual_of(need, call)}-USDT-SWAP"
-    params = {"instId": name, "limit": min(max(need.limit, 2), 100)}
+    params: dict[str, str | int] = {"instId": name, "limit": min(max(need.limit, 2), 100)}
     answer = call.get_model(_OkxAnswer, "/api/v5/public/funding-rate-history", params)
     if answer.code != "0":
         problem = f"error {answer.code}: {answer.msg}"
@@ -80,7 +81,7 @@ def _observe(need: DataNeed, call: Call, points: Sequence[tuple[int, float]]) ->
     rows = tidy_points(points)
     if len(rows) < 2:
         raise call.bad("fewer than two funding rates, their interval is unknown")
-    gap_ms = median(b[0] - a[0] for a, b in zip(rows, rows[1:], strict=False))
+    gap_ms = median(b[0] - a[0] for a, b in pairwise(rows))
     data = FundingRates(
         symbol=need.symbol or "",
         interval_hours=round(gap_ms / _HOUR_MS, 2),

@@ -2,9 +2,9 @@
 
 Order of events for one need: its providers are asked in turn, each once a round. A permanent
 failure drops the provider for this need; what failed in passing is asked again in the next round,
-after a back-off with full jitter (at least as long as a Retry-After), at most ``max_retries`` rounds
-more and never past the deadline. While another provider waits behind, one attempt may use at most
-60 % of the time that is left. Nothing here raises because a source failed.
+after a back-off with full jitter (at least as long as a Retry-After), at most ``max_retries``
+rounds more and never past the deadline. While another provider waits behind, one attempt may use
+at most 60 % of the time that is left. Nothing here raises because a source failed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sigmax_tasks import clock
 from sigmax_tasks.clock import Deadline, RunClock
 from sigmax_tasks.errors import (
     BadPayloadError,
-    NotOfferedError,
+    NeverHereError,
     PermanentSourceError,
     SourceError,
     TransientSourceError,
@@ -50,7 +50,7 @@ _MOST_THREADS = 32
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """``max_retries`` rounds after the first; the first back-off is up to ``first_delay_seconds``."""
+    """``max_retries`` rounds after the first; the first wait is up to ``first_delay_seconds``."""
 
     max_retries: int
     first_delay_seconds: float
@@ -61,8 +61,9 @@ class FetchContext:
     """The circumstances of one gather.
 
     ``should_stop`` is polled between attempts and while waiting (at least every 0.2 s);
-    ``on_attempt`` gets the attempt's number (from 1) and the provider. Both are called from the
-    desk's threads, several at a time.
+    ``on_attempt`` gets the attempt's number (from 1) and the provider. ``may_retry`` is asked
+    before and while waiting for another round. All are called from the desk's threads, several at
+    a time.
     """
 
     symbol: Symbol
@@ -73,6 +74,11 @@ class FetchContext:
     retry: RetryPolicy
     should_stop: Callable[[], bool]
     on_attempt: Callable[[int, str], None]
+    may_retry: Callable[[], bool] = lambda: True
+
+    def gives_up(self) -> bool:
+        """Whether there is no point in waiting for another round."""
+        return self.should_stop() or not self.may_retry()
 
 
 @dataclass(frozen=True)
@@ -153,10 +159,10 @@ class SourceDesk:
         meter = Meter({n: p.price_usd_per_request for n, p in self._settings.providers.items()})
         wanted = group_needs(needs, context.symbol, self._settings)
         jobs: list[tuple[Wanted, list[tuple[Lookup, Future[_Result]]]]] = []
-        banned = _Banned()
+        barred = _Barred()
         for want in wanted:
             futures = [
-                (lookup, self._pool.submit(self._run, lookup, context, meter, banned))
+                (lookup, self._pool.submit(self._run, lookup, context, meter, barred))
                 for lookup in candidates_of(
                     want, self._settings, self._providers, context.data_mode
                 )
@@ -198,16 +204,14 @@ class SourceDesk:
             offline=offline,
         )
 
-    def _run(
-        self, lookup: Lookup, context: FetchContext, meter: Meter, banned: _Banned
-    ) -> _Result:
+    def _run(self, lookup: Lookup, context: FetchContext, meter: Meter, barred: _Barred) -> _Result:
         """The rounds of one lookup."""
         result = _Result(None, {}, 0)
         left = list(lookup.candidates)
         last_round = 1 + max(0, context.retry.max_retries)
         for number in range(1, last_round + 1):
             result.rounds = number
-            left = self._round(number, left, lookup, context, meter, banned, result)
+            left = self._round(number, left, lookup, context, meter, barred, result)
             if result.observation is not None or result.ended or not left:
                 return result
             errors = [result.failures[c.label] for c in left]
@@ -216,8 +220,8 @@ class SourceDesk:
             delay = self._delay(number, errors, context.retry)
             if delay >= context.deadline.remaining:
                 return result
-            if not pause(delay, context.deadline, context.should_stop):
-                result.ended = _ending(context)
+            if not pause(delay, context.deadline, context.gives_up):
+                result.ended = _ending(context) if context.may_retry() else ""
                 return result
         return result
 
@@ -228,7 +232,7 @@ class SourceDesk:
         lookup: Lookup,
         context: FetchContext,
         meter: Meter,
-        banned: _Banned,
+        barred: _Barred,
         result: _Result,
     ) -> list[Candidate]:
         """Ask each candidate once; those worth another round."""
@@ -238,33 +242,27 @@ class SourceDesk:
                 result.ended = _ending(context)
                 return []
             base_url = context.addresses.base_url(candidate.provider_id)
-            try:
-                objection = banned.why(candidate.provider_id) or self._standing.objection(
-                    candidate.provider_id, base_url
-                )
-                if objection is not None:
-                    raise objection
+            error = barred.why(candidate.provider_id) or self._standing.objection(
+                candidate.provider_id, base_url
+            )
+            if error is None:
                 context.on_attempt(number, candidate.provider_id)
                 others_wait = position + 1 < len(candidates)
                 call = self._call(candidate, context, meter, base_url, others_wait)
-                result.observation = self._ask(candidate, lookup.need, call)
-            except SourceError as error:
-                result.failures[candidate.label] = error
-                if not self._remembered(error):
+                try:
+                    result.observation = self._ask(candidate, lookup.need, call)
+                except SourceError as caught:
+                    error = caught
                     self._standing.failed(base_url, error)
-                banned.note(error)
-                logger.debug("%s of %s: %s", lookup.need.label, candidate.label, error)
-                if error.transient:
-                    again.append(candidate)
-            else:
-                self._standing.answered(candidate.provider_id, base_url)
-                return []
+                    barred.note(error)
+                else:
+                    self._standing.answered(candidate.provider_id, base_url)
+                    return []
+            result.failures[candidate.label] = error
+            logger.debug("%s of %s: %s", lookup.need.label, candidate.label, error)
+            if error.transient:
+                again.append(candidate)
         return again
-
-    @staticmethod
-    def _remembered(error: SourceError) -> bool:
-        """Errors that the desk's memory itself raised must not prolong it."""
-        return error.problem.startswith(("asked to wait", "no network")) and not error.__traceback__
 
     def _ask(self, candidate: Candidate, need: DataNeed, call: Call) -> Observation:
         provider = self._providers[candidate.provider_id]
@@ -274,7 +272,7 @@ class SourceDesk:
             raise
         except ValidationError as error:
             raise bad_payload(candidate.provider_id, error) from error
-        except Exception as error:  # noqa: BLE001  # an adapter of the user's may raise anything
+        except Exception as error:  # an adapter of the user's may raise anything
             logger.warning("adapter of %s failed", candidate.provider_id, exc_info=True)
             raise BadPayloadError(
                 candidate.provider_id, f"its adapter failed: {type(error).__name__}: {error}"
@@ -310,11 +308,13 @@ class SourceDesk:
     def _delay(self, number: int, errors: Sequence[SourceError], retry: RetryPolicy) -> float:
         """Seconds to wait after round ``number``: jitter, or the shortest stated wait if longer."""
         backoff = self._jitter() * retry.first_delay_seconds * float(2 ** (number - 1))
-        stated = [e.retry_after_seconds or 0.0 for e in errors if isinstance(e, TransientSourceError)]
+        stated = [
+            e.retry_after_seconds or 0.0 for e in errors if isinstance(e, TransientSourceError)
+        ]
         return max(backoff, min(stated, default=0.0))
 
 
-class _Banned:
+class _Barred:
     """Providers that do not serve this place, for the rest of one gather."""
 
     def __init__(self) -> None:
@@ -326,8 +326,6 @@ class _Banned:
             return self._errors.get(provider)
 
     def note(self, error: SourceError) -> None:
-        from sigmax_tasks.errors import NeverHereError
-
         if isinstance(error, NeverHereError):
             with self._lock:
                 self._errors[error.provider] = error
@@ -353,7 +351,7 @@ def _collect(future: Future[_Result], elapsed: float) -> _Result:
 def _reason(result: _Result, lookup: Lookup) -> str:
     """What each provider said last, in the order asked, in one short line."""
     said = [
-        f"{label}: {error.problem}"
+        f"{label}: {_short(error.problem)}"
         for label in (c.label for c in lookup.candidates)
         if (error := result.failures.get(label)) is not None
     ]
@@ -363,6 +361,10 @@ def _reason(result: _Result, lookup: Lookup) -> str:
     if result.ended:
         said.insert(0, result.ended)
     return "; ".join(said)[:1000]
+
+
+def _short(problem: str) -> str:
+    return problem if len(problem) <= 140 else problem[:137] + "..."
 
 
 def _unique_ids(observations: Sequence[Observation]) -> list[Observation]:
@@ -384,6 +386,3 @@ def _unique_ids(observations: Sequence[Observation]) -> list[Observation]:
         else:
             found.append(observation)
     return found
-
-
-__all__ = ["FetchContext", "Gathered", "NotOfferedError", "RetryPolicy", "SourceDesk"]

@@ -101,7 +101,9 @@ def fetch_candles(
     factor = seconds // native_seconds
     wanted = need.limit * factor + factor
     if venue.reach is not None and venue.reach // factor < need.limit / 2:
-        raise call.not_offered(f"{need.limit} candles {need.name}, it keeps {venue.reach // factor}")
+        raise call.not_offered(
+            f"{need.limit} candles {need.name}, it keeps {venue.reach // factor}"
+        )
     call.answers.clear()
     raw = _pages(call, exchange, venue, pair, native, wanted)
     rows = clean_candles(call.provider_id, raw)
@@ -178,15 +180,11 @@ def closed_candles(
     A candle that opens in the future stays in, so that the look-ahead guard refuses the answer.
     """
     return [
-        row
-        for row in rows
-        if row[0] + seconds * 1000 <= now_ms or row[0] > now_ms + tolerance_ms
+        row for row in rows if row[0] + seconds * 1000 <= now_ms or row[0] > now_ms + tolerance_ms
     ]
 
 
-def fetch_ticker(
-    need: DataNeed, call: Call, exchange: Any, venue: Venue, pair: str
-) -> Observation:
+def fetch_ticker(need: DataNeed, call: Call, exchange: Any, venue: Venue, pair: str) -> Observation:
     call.answers.clear()
     with translated(call.provider_id):
         ticker = exchange.fetch_ticker(pair)
@@ -240,9 +238,7 @@ def _levels(call: Call, raw: Any, *, descending: bool) -> list[tuple[float, floa
     return sorted(levels.items(), reverse=descending)
 
 
-def fetch_trades(
-    need: DataNeed, call: Call, exchange: Any, venue: Venue, pair: str
-) -> Observation:
+def fetch_trades(need: DataNeed, call: Call, exchange: Any, venue: Venue, pair: str) -> Observation:
     call.answers.clear()
     with translated(call.provider_id):
         trades = exchange.fetch_trades(pair, None, min(need.limit, venue.trades_limit))
@@ -274,6 +270,4 @@ def _positive(value: Any) -> float | None:
 
 
 def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

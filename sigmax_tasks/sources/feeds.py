@@ -92,7 +92,10 @@ def _entries(entries: Any) -> Iterator[FeedEntry]:
 
 def _body_markup(entry: Any) -> str:
     """The summary, else the first content that is not empty."""
-    texts = [entry.get("summary", ""), *(part.get("value", "") for part in entry.get("content", []))]
+    texts = [
+        entry.get("summary", ""),
+        *(part.get("value", "") for part in entry.get("content", [])),
+    ]
     return next((text for text in texts if text and text.strip()), "")
 
 

@@ -148,7 +148,9 @@ class HttpClient:
             )
         while not self._turns.acquire(timeout=min(0.2, max(0.001, budget.deadline.remaining))):
             if budget.deadline.passed:
-                raise TransientSourceError(budget.provider, "no free connection before the deadline")
+                raise TransientSourceError(
+                    budget.provider, "no free connection before the deadline"
+                )
             if budget.stopped():
                 raise PermanentSourceError(budget.provider, "stopped while waiting for its turn")
 
@@ -168,9 +170,7 @@ class HttpClient:
             "User-Agent": self._user_agent,
             "Accept-Encoding": "gzip, deflate",
         }
-        request = requests.Request(
-            method, url, params=dict(params or {}), headers=sent, data=data
-        )
+        request = requests.Request(method, url, params=dict(params or {}), headers=sent, data=data)
         prepared = session.prepare_request(request)
         for _ in range(self._max_redirects + 1):
             status, answer_headers, body = self._send(session, prepared, budget)

@@ -158,9 +158,7 @@ def fetch_yahoo(need: DataNeed, call: Call) -> Observation:
     )
     body = answer.chart
     if body.error is not None:
-        raise WrongQuestionError(
-            call.provider_id, f"{body.error.code}: {body.error.description}"
-        )
+        raise WrongQuestionError(call.provider_id, f"{body.error.code}: {body.error.description}")
     if not body.result:
         raise call.bad(f"no chart of {symbol}")
     result = body.result[0]

@@ -1,4 +1,4 @@
-"""Headlines from RSS feeds (CoinDesk, Cointelegraph, Decrypt, or any other named in sources.yaml)."""
+"""Headlines from RSS feeds (CoinDesk, Cointelegraph, Decrypt, or others in sources.yaml)."""
 
 from __future__ import annotations
 

@@ -3,10 +3,10 @@
 How a run without network ends quickly: a name look-up is given up on after
 ``resolve_timeout_seconds`` (transport.py), and the provider is then held to be offline for
 ``offline_memory_seconds``. Once the hosts of two providers in a row could not be reached and none
-answered since, the whole network is held to be down for that time, and every live provider is refused
-at once, without a look-up. So each worker process pays for two look-ups at most per
-``offline_memory_seconds``, made at the same time; rounds that would only meet the same refusal are
-not waited for (desk.py).
+answered since, the whole network is held to be down for that time, and every live provider is
+refused at once, without a look-up. So a worker process waits for at most two look-ups in a row per
+``offline_memory_seconds``; rounds that would only meet the same refusal are not waited for
+(desk.py).
 """
 
 from __future__ import annotations

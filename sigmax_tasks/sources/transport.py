@@ -94,10 +94,25 @@ def on_leash(leash: Leash) -> Iterator[Leash]:
         _current.leash = before
 
 
+class _LookUp:
+    """One look-up of a name, shared by all who want it."""
+
+    def __init__(self) -> None:
+        self.started = monotonic()
+        self.done = threading.Event()
+        self.found: Sequence[AddressInfo] = ()
+
+    def run(self, host: str, port: int) -> None:
+        with suppress(OSError, UnicodeError):  # nothing found: the waiters see the empty answer
+            self.found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        self.done.set()
+
+
 class Resolver:
     """Name resolution that gives up after ``timeout_seconds`` and remembers good answers.
 
-    A look-up that answers late is still remembered, so that the next attempt finds it.
+    Look-ups of one name are shared, and one that is given up on goes on in its thread: an answer
+    that comes late is there for the next attempt.
     """
 
     MEMORY_SECONDS: Final = 60.0
@@ -105,37 +120,40 @@ class Resolver:
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout = timeout_seconds
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, int], tuple[float, Sequence[AddressInfo]]] = {}
+        self._look_ups: dict[tuple[str, int], _LookUp] = {}
 
     def addresses(self, provider: str, host: str, port: int, limit: float) -> Sequence[AddressInfo]:
-        """Socket addresses of ``host``; :class:`OfflineError` when there are none in time."""
-        key = (host, port)
-        with self._lock:
-            known = self._known.get(key)
-        if known is not None and monotonic() - known[0] < self.MEMORY_SECONDS:
-            return known[1]
-        failure: list[OSError] = []
-        done = threading.Event()
+        """Socket addresses of ``host``; :class:`OfflineError` when there are none in time.
 
-        def look_up() -> None:
-            try:
-                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            except (OSError, UnicodeError) as error:
-                failure.append(error if isinstance(error, OSError) else OSError(str(error)))
-            else:
-                with self._lock:
-                    if len(self._known) > 500:
-                        self._known.clear()
-                    self._known[key] = (monotonic(), found)
-            done.set()
-
-        threading.Thread(target=look_up, name=f"resolve-{host}", daemon=True).start()
-        if not done.wait(max(0.001, min(self._timeout, limit))):
+        ``limit`` is what is left of the caller's time, in seconds.
+        """
+        look_up = self._begin(host, port)
+        patience = look_up.started + self._timeout - monotonic()
+        if not look_up.done.wait(max(0.0, min(patience, limit))):
+            if limit < patience:
+                raise TransientSourceError(provider, f"no time left to look up {host}")
             raise OfflineError(provider, f"no network: looking up {host} takes too long", host)
-        if failure:
+        if not look_up.found:
             raise OfflineError(provider, f"no network: cannot resolve {host}", host)
+        return look_up.found
+
+    def _begin(self, host: str, port: int) -> _LookUp:
         with self._lock:
-            return self._known[key][1]
+            known = self._look_ups.get((host, port))
+            if known is not None and self._usable(known):
+                return known
+            if len(self._look_ups) > 500:
+                self._look_ups.clear()
+            look_up = self._look_ups[(host, port)] = _LookUp()
+        threading.Thread(
+            target=look_up.run, args=(host, port), name=f"resolve-{host}", daemon=True
+        ).start()
+        return look_up
+
+    def _usable(self, look_up: _LookUp) -> bool:
+        """Still running, or answered not long ago."""
+        young = monotonic() - look_up.started < self.MEMORY_SECONDS
+        return young and (not look_up.done.is_set() or bool(look_up.found))
 
 
 class _Leashed:
@@ -144,16 +162,14 @@ class _Leashed:
     host: str
     port: int
     sock: socket.socket | None
-    socket_options: Sequence[tuple[int, int, int | bytes]] | None
+    socket_options: Any
 
     def _new_conn(self) -> socket.socket:
         leash = _current.leash
         if leash is None:
             raise RuntimeError("this connection is only used by sources.http")
         host = self.host.strip("[]")
-        found = leash.resolver.addresses(
-            leash.provider, host, self.port, leash.deadline.remaining
-        )
+        found = leash.resolver.addresses(leash.provider, host, self.port, leash.deadline.remaining)
         problem = "connection failed"
         for position, (family, kind, protocol, _, address) in enumerate(found):
             share = leash.deadline.remaining / (len(found) - position)

@@ -1,19 +1,21 @@
 """analyse: findings, validation and debate -> composite score and confidence (D4).
 
-What is missing counts as if it spoke fully against. With w the task's share of the planned
-weights, c the conviction limit, x = score x strength held inside [-c, c] and i the informed share
-of the task, the findings' case for a side d (+1 rise, -1 fall) is
+What is missing counts as if it spoke fully against. Let w be the task's share of the planned
+weights, c its conviction limit, x = score x strength of its finding held inside [-c, c], and i its
+informed share (its planned sources seen, by their freshness; 0 without a finding). The findings'
+case for a side d (+1 rise, -1 fall) is
 
-    case(d) = sum over all planned tasks of (i x d x w x x - (1 - i) x w x c)
+    case(d) = sum over all planned tasks of  i x (d x w x x) - (1 - i) x (w x c)
 
 and the side is the one whose case is above 0; at most one is. Taking a finding or an observation
 away therefore never makes a case stronger, whatever the finding said. Then
 
     support    = E / (E + prior): E adds up the base weights of the debate's arguments for that
-                 side, the strongest ``rounds`` of them counted as rebutted with full force (so
-                 that an objection that was not raised, for want of evidence, helps nobody)
+                 side, the strongest ``rounds`` of them counted as rebutted with full force (an
+                 objection that nobody could raise, for want of evidence, must not help; the
+                 objections that were raised weigh in the scores of their findings)
     score      = d x case(d) x (1 - debate_share + debate_share x support)
-    agreement  = weight share x informed of the findings that lean to that side
+    agreement  = sum of w x i over the findings that lean to that side
     raw        = min(1, |score| / full_score) x (1 - agreement_share + agreement_share x agreement)
                  x validation score
     cap        = max_confidence x min(coverage, sum of w x i)

@@ -121,8 +121,11 @@ def _standing(
         problem = _problem(item, bundle, policy)
         if problem:
             unusable.append((item, problem))
-        else:
-            usable.setdefault(item.observation_id, item)
+        elif (
+            item.observation_id not in usable
+            or item.observed_at > usable[item.observation_id].observed_at
+        ):
+            usable[item.observation_id] = item
     missing = _gaps(outcome)
     filled = share(len(usable), len(usable) + len(missing))
     by_source = source_freshness(usable.values(), bundle.as_of, policy)

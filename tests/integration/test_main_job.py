@@ -83,7 +83,7 @@ def test_embedded_run_gives_one_decision_and_leaves_nothing_behind(tmp_path: Pat
     assert children_of_ours(tmp_path) == []
     shown = run_cli("show", decision["run_id"], "--json", home=tmp_path, program=SIGMAX)
     assert shown.returncode == 0, shown.stderr
-    assert json.loads(shown.stdout)["decision_hash"] == decision["decision_hash"]
+    assert json.loads(shown.stdout)["decision"]["decision_hash"] == decision["decision_hash"]
 
 
 def test_the_same_seed_gives_the_same_decision(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG001 - the routes of the table share one signature
-"""Kraken spot REST: errors travel in the body with HTTP 200."""
+"""Kraken spot REST: errors travel in the body with HTTP 200. Weeks start on Monday here."""
 
 from __future__ import annotations
 

@@ -1,3 +1,6 @@
+import json
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,9 +133,7 @@ def test_a_market_that_does_not_move_is_neutral():
     assert finding.score == 0.0
 
 
-levels = st.lists(
-    st.tuples(st.floats(0.001, 1000), st.floats(0.01, 1.0)), min_size=1, max_size=30
-)
+levels = st.lists(st.tuples(st.floats(0.001, 1000), st.floats(0.01, 1.0)), min_size=1, max_size=30)
 
 
 @given(levels, st.floats(10, 1e6), st.floats(10, 1e6))
@@ -170,3 +171,29 @@ def test_the_needs_name_book_volumes_and_trades():
         ("volume_data", "trades", 500),
     ]
     assert not any(n.required for n in asked)
+
+
+def test_a_recorded_book_equals_plain_numpy(shared_data):
+    text = (shared_data / "http/binance/depth1000_NKNUSDT.json").read_text()
+    answer = json.loads(text)
+    sides = {
+        side: np.array([[float(p), float(a)] for p, a in answer[side]]) for side in ("bids", "asks")
+    }
+    symbol = "NKN/USDT"
+    recorded_book = book(
+        *([tuple(row) for row in side.tolist()] for side in sides.values()), symbol
+    )
+    finding = research(inputs_of("liquidity", recorded_book, symbol=symbol))
+    mid = (sides["bids"][0, 0] + sides["asks"][0, 0]) / 2
+    assert finding.metric("mid_price") == pytest.approx(mid)
+    for side, word, order in (("bids", "bid", "sell"), ("asks", "ask", "buy")):
+        prices, amounts = sides[side].T
+        values = prices * amounts
+        within = np.abs(prices / mid - 1) <= 0.02
+        assert not within[-1]
+        assert finding.metric(f"depth_{word}_2pct") == pytest.approx(values[within].sum())
+        filled = np.cumsum(values)
+        last = int(np.searchsorted(filled, 10_000))
+        base = amounts[:last].sum() + (10_000 - filled[last - 1]) / prices[last]
+        expected = abs(10_000 / base / mid - 1)
+        assert finding.metric(f"slippage_{order}_10k") == pytest.approx(expected)

@@ -101,6 +101,14 @@ def test_one_story_in_two_feeds_counts_once() -> None:
     assert found[0].outlets == ("CoinDesk", "Decrypt")
 
 
+def test_like_headlines_with_other_numbers_are_two_stories() -> None:
+    items = [
+        text("Crypto startup raises $10M in seed funding", 2.0),
+        text("Crypto startup raises $12M in seed funding", 1.0),
+    ]
+    assert len(stories_of(inputs("sentiment", texts(items)), "news")) == 2
+
+
 def test_the_same_title_a_week_of_hours_apart_is_two_stories() -> None:
     items = [text("Bitcoin price analysis", 1.0), text("Bitcoin price analysis", 60.0)]
     assert len(stories_of(inputs("sentiment", texts(items)), "news")) == 2

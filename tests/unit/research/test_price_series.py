@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from price_inputs import AS_OF, BTC, book, candles, inputs_of, ms, rows_of
+from price_inputs import AS_OF, book, candles, inputs_of, ms, rows_of
 
 from sigmax_tasks.research.series import (
     DAY_MS,
@@ -137,4 +137,3 @@ def test_percentile_of_the_last_value():
 def test_log_returns_add_up():
     closes = np.array([3.0, 4.0, 5.0, 6.0])
     assert log_returns(closes).sum() == pytest.approx(math.log(2))
-    assert BTC == series([1.0]).symbol

@@ -75,9 +75,6 @@ def found_in(closes, **more):
     return indicators_of(series_of(four_hours(closes, **more)))
 
 
-# --- against TA-Lib, recorded values and an independent computation ------------------------------
-
-
 @pytest.mark.parametrize("timeframe", ["4h", "1d"])
 def test_indicators_of_real_candles_equal_talib_and_the_recorded_values(shared_data, timeframe):
     series = series_of(btc(shared_data, timeframe))
@@ -150,9 +147,6 @@ def test_obv_slope_and_bollinger_equal_plain_numpy(shared_data):
     assert found.bandwidth == pytest.approx(4 * last.std() / last.mean(), rel=1e-7)
 
 
-# --- known shapes ------------------------------------------------------------------------------
-
-
 def test_rsi_of_a_rising_series_is_100_of_a_falling_one_0_of_a_still_one_50():
     assert found_in([100.0 + i for i in range(60)]).rsi == 100.0
     assert found_in([200.0 - i for i in range(60)]).rsi == 0.0
@@ -183,8 +177,8 @@ def test_a_steady_trend_is_named_and_scored(drift, word):
 
 def test_overbought_in_a_strong_trend_is_weak_evidence():
     in_trend = research(inputs_of("technical", four_hours(path_of([0.01] * 399))))
-    jump = [0.004 * (-1) ** i for i in range(394)] + [0.02] * 5
-    in_range = research(inputs_of("technical", four_hours(path_of(jump))))
+    waves = [100 + 2 * math.sin(0.9 * i) for i in range(398)]
+    in_range = research(inputs_of("technical", four_hours([*waves, 105.0, 112.0])))
     readings = []
     for finding in (in_trend, in_range):
         reading = next(e for e in finding.evidence if e.evidence_id == "technical.rsi")
@@ -234,9 +228,6 @@ def test_an_engulfing_candle_after_a_fall_is_bullish_and_in_the_midst_of_a_rise_
     assert not [p for p in candle_patterns(with_tail(rising, *tail)) if p.name == "engulfing"]
 
 
-# --- scaling -------------------------------------------------------------------------------------
-
-
 @settings(deadline=None, max_examples=30)
 @given(
     st.floats(1e-9, 1e7),
@@ -261,9 +252,6 @@ def test_coins_far_below_a_cent_have_bands():
     assert 32768 <= closes[-1] * power_of_two_scale(closes[-1]) < 65536
 
 
-# --- what there is and is not ----------------------------------------------------------------------
-
-
 def test_daily_candles_stand_in_for_missing_4h_ones(shared_data):
     finding = research(inputs_of("technical", btc(shared_data, "1d")))
     assert finding.labels["primary_timeframe"] == "1d"
@@ -275,9 +263,7 @@ def test_daily_candles_stand_in_for_missing_4h_ones(shared_data):
 def test_nothing_of_another_symbol_gets_in():
     own = four_hours(path_of(wavy_returns(399)))
     other = candles(rows_of([7.0] * 400), symbol="ETH/USDT")
-    alone, beside = (
-        research(inputs_of("technical", own, *more)) for more in ((), (other,))
-    )
+    alone, beside = (research(inputs_of("technical", own, *more)) for more in ((), (other,)))
     assert alone == beside
     with pytest.raises(InsufficientDataError):
         research(inputs_of("technical", other))
@@ -337,7 +323,9 @@ def test_the_higher_time_frame_agrees_or_not():
     assert opposed.labels["higher_timeframe"] == "1d down, disagrees"
     assert opposed.score < agreed.score
     hours = candles(rows_of(up, "1h"), "1h")
-    assert research(inputs_of("technical", rising, hours)).labels["lower_timeframe"].startswith("1h")
+    assert (
+        research(inputs_of("technical", rising, hours)).labels["lower_timeframe"].startswith("1h")
+    )
 
 
 def test_a_trend_word_without_adx_needs_a_clear_order():

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+from itertools import pairwise
 from math import log
 from statistics import pstdev
 
@@ -11,7 +11,7 @@ from sigmax_tasks.simulator.market import FIRST_MS, SeededWorld, venue_markets
 from sigmax_tasks.simulator.prices import EPOCH_MS
 from sigmax_tasks.simulator.world import Candle, Market, NotRecorded, UnknownNameError
 
-from .conftest import AS_OF, SEED, Simulator
+from .conftest import AS_OF, SEED, Simulator, parse_xml
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -59,7 +59,7 @@ def test_all_time_frames_agree(world: SeededWorld, venue: str, base: str, quote:
 
 def test_candles_are_possible_and_continuous(world: SeededWorld) -> None:
     rows = world.candles("binance", market("ETH"), 60, limit=3000)
-    for before, row in zip(rows, rows[1:], strict=False):
+    for before, row in pairwise(rows):
         assert row.open_ms == before.open_ms + 60_000
         assert row.open == before.close
         assert 0 < row.low <= min(row.open, row.close)
@@ -139,7 +139,7 @@ def test_exchanges_differ_by_a_few_basis_points(world: SeededWorld) -> None:
 def test_assets_move_together_and_volume_follows_volatility(world: SeededWorld) -> None:
     def moves(base: str) -> list[float]:
         rows = world.candles("binance", market(base), 86_400, limit=700)
-        return [log(b.close / a.close) for a, b in zip(rows, rows[1:], strict=False)]
+        return [log(b.close / a.close) for a, b in pairwise(rows)]
 
     btc, eth, sol = moves("BTC"), moves("ETH"), moves("SOL")
     spread = {"btc": pstdev(btc), "sol": pstdev(sol)}
@@ -173,7 +173,7 @@ def test_the_book_leans_with_momentum_and_widens_with_volatility() -> None:
         rows = world.candles("binance", chosen, 3600, limit=25)
         book = world.book("binance", chosen, 50)
         bid, ask = sum(x.size for x in book.bids), sum(x.size for x in book.asks)
-        moves = [log(b.close / a.close) for a, b in zip(rows, rows[1:], strict=False)]
+        moves = [log(b.close / a.close) for a, b in pairwise(rows)]
         leans.append((sum(moves[-2:]), (bid - ask) / (bid + ask)))
         spreads.append((pstdev(moves), book.asks[0].price / book.bids[0].price - 1))
     rising = [lean for move, lean in leans if move > 0.004]
@@ -252,7 +252,7 @@ def test_feeds_are_well_formed_although_stories_carry_markup(simulator: Simulato
             ("cointelegraph", "/rss"),
             ("decrypt", "/feed"),
         ):
-            root = ET.fromstring(simulator.get(provider, path, AS_OF - 2 * day * DAY).body)
+            root = parse_xml(simulator.get(provider, path, AS_OF - 2 * day * DAY).body)
             titles = [item.findtext("title") or "" for item in root.iter("item")]
             assert len(titles) > 20
             assert len(list(root.iter("script"))) == 0

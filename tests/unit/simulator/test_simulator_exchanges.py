@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import ccxt
@@ -49,7 +50,7 @@ def test_candles(pair: tuple[Any, str], timeframe: str) -> None:
     rows = made.fetch_ohlcv(symbol, timeframe, limit=120)
     length = made.parse_timeframe(timeframe) * 1000
     assert len(rows) >= 120
-    assert {b[0] - a[0] for a, b in zip(rows, rows[1:], strict=False)} == {length}
+    assert {b[0] - a[0] for a, b in pairwise(rows)} == {length}
     now = made.milliseconds()
     assert rows[-1][0] <= now < rows[-1][0] + length + 60_000
     for _, o, h, low, c, v in rows:

@@ -1,0 +1,28 @@
+"""Follows a run that somebody else submitted."""
+
+from __future__ import annotations
+
+from sigmax_tasks.cli.exit import ExitCode
+from sigmax_tasks.cli.following import Follower
+from sigmax_tasks.cli.printer import DecisionPrinter
+from sigmax_tasks.cli.records import MOST_RUNS, find_run, open_client
+from sigmax_tasks.report.progress import RunProgress
+from sigmax_tasks.report.terminal import Terminal
+from sigmax_tasks.settings import Settings
+
+
+def watch_run(reference: str, settings: Settings, broker: str | None, *, as_json: bool) -> ExitCode:
+    """Progress on stderr, the decision on stdout; for a finished run the decision at once."""
+    terminal = Terminal.of_streams()
+    with open_client(settings, broker) as client:
+        newest_first = [run_id for run_id, _ in reversed(client.live_runs())]
+        known = [*newest_first, *client.finished_ids(MOST_RUNS)]
+        run_id = find_run(reference, known, "the cluster")
+        printer = DecisionPrinter(terminal, [run_id], as_json=as_json, seed=None)
+        if run_id not in newest_first:
+            printer.take(run_id, client.record(run_id))
+            return printer.finish()
+        follower = Follower(client, [RunProgress(run_id)], terminal, on_end=printer.take)
+        with terminal.following():
+            follower.run()
+        return printer.finish()

@@ -1,0 +1,230 @@
+"""Everything of a run, lists of runs, and the state of a cluster, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sigmax_tasks.models.decision import Analysis, Case, RiskAssessment, RunRecord, Sizing
+from sigmax_tasks.models.research import RunSummary, TaskStatus
+from sigmax_tasks.report.decision_view import (
+    action_text,
+    gaps_table,
+    levels_view,
+    means_view,
+    plan_line,
+    title_view,
+    validation_view,
+    verdict_text,
+)
+from sigmax_tasks.report.layout import block, bullets, grid, indented, plain_table
+from sigmax_tasks.report.numbers import MISSING, count, money, percent, price, time_text
+from sigmax_tasks.report.text import clean_text
+
+_STATUS_STYLE = {
+    TaskStatus.COMPLETED: "green",
+    TaskStatus.FAILED: "bold red",
+    TaskStatus.SKIPPED: "yellow",
+}
+
+
+def record_view(record: RunRecord) -> RenderableType:
+    """All that is kept of a run, from the verdict down to each task."""
+    decision = record.decision
+    parts: list[RenderableType] = [
+        title_view(record, None),
+        Text(
+            f"created {time_text(record.created_at)}, finished {time_text(record.finished_at)} "
+            f"by {clean_text(record.finished_by)}",
+            style="dim",
+        ),
+        plan_line(record.plan),
+        Text(),
+        verdict_text(decision),
+        levels_view(decision),
+    ]
+    parts += bullets("Reasons", decision.reasons)
+    parts += bullets("Vetoes", decision.vetoes, "bold red")
+    parts += bullets("Would change it", decision.would_change)
+    parts += [Text(), means_view(record), Text(), _tasks(record.research)]
+    parts += _missing(record.research)
+    parts += [Text(), validation_view(decision.validation)]
+    sources = ", ".join(decision.validation.sources_seen) or "none"
+    parts.append(Text(f"  sources seen: {clean_text(sources)}"))
+    if decision.validation.gaps:
+        parts += block("Gaps", indented(gaps_table(decision.validation.gaps)))
+    parts += _debate(record)
+    parts += _analysis(decision.analysis)
+    parts += _risk(decision.risk)
+    parts += _sizing(decision.sizing)
+    parts += block("Hashes and versions", indented(_provenance(record)))
+    return Group(*parts)
+
+
+def history_view(records: Sequence[RunRecord]) -> RenderableType:
+    """One row per run, in the order given."""
+    table = plain_table(gap=1)
+    table.add_column("run", no_wrap=True, max_width=24, overflow="ellipsis")
+    table.add_column("symbol", no_wrap=True, max_width=12, overflow="ellipsis")
+    table.add_column("profile", no_wrap=True, max_width=12, overflow="ellipsis")
+    table.add_column("data", no_wrap=True)
+    table.add_column(" action", no_wrap=True)
+    table.add_column("conf.", justify="right", no_wrap=True)
+    table.add_column("valid", no_wrap=True)
+    for record in records:
+        decision = record.decision
+        passed = decision.validation.passed
+        table.add_row(
+            Text(record.run_id),
+            Text(decision.symbol),
+            Text(decision.risk_profile),
+            Text(decision.data_mode.value),
+            action_text(decision.action),
+            f"{decision.confidence:.2f}",
+            Text("yes" if passed else "NO", style="" if passed else "bold yellow"),
+        )
+    return table
+
+
+def status_view(
+    broker: str, workers: Sequence[str], runs: Sequence[tuple[str, float]], now: datetime
+) -> RenderableType:
+    """Broker, workers (``host:pid``) and open runs with the seconds they have left."""
+    parts: list[RenderableType] = [Text.assemble(("Broker   ", "bold"), clean_text(broker))]
+    parts.append(Text.assemble(("Workers  ", "bold"), str(len(workers))))
+    parts += [Text(f"  {clean_text(worker)}") for worker in workers]
+    if not workers:
+        parts.append(
+            Text("  none; start one with: celery -A sigmax_tasks worker", style="bold yellow")
+        )
+    parts.append(Text.assemble(("Runs     ", "bold"), f"{len(runs)} open"))
+    for run_id, deadline in runs:
+        left = (datetime.fromtimestamp(deadline, UTC) - now).total_seconds()
+        state = f"{left:.0f} s left" if left >= 0 else f"{-left:.0f} s over its deadline"
+        parts.append(Text(f"  {clean_text(run_id)}  {state}"))
+    return Group(*parts)
+
+
+def _tasks(research: RunSummary) -> RenderableType:
+    table = plain_table()
+    table.add_column("task", no_wrap=True, max_width=20, overflow="ellipsis")
+    table.add_column("state", no_wrap=True)
+    table.add_column("try", justify="right", no_wrap=True)
+    table.add_column("s", justify="right", no_wrap=True)
+    table.add_column("cost", justify="right", no_wrap=True)
+    table.add_column("worker", overflow="fold")
+    table.add_column("providers", overflow="fold")
+    for task in research.tasks:
+        table.add_row(
+            Text(task.task_id),
+            Text(task.status.value, style=_STATUS_STYLE.get(task.status, "")),
+            str(task.attempts),
+            f"{task.duration_seconds:.1f}",
+            money(task.cost_usd),
+            Text(clean_text(task.worker), style="dim"),
+            Text(clean_text(", ".join(task.providers))),
+        )
+    return Group(Text("Tasks", style="bold"), indented(table))
+
+
+def _missing(research: RunSummary) -> list[RenderableType]:
+    """Why tasks failed or were skipped, and what the others had to do without."""
+    table = grid(4)
+    for task in research.tasks:
+        if task.reason:
+            table.add_row(task.task_id, task.status.value, "", Text(clean_text(task.reason)))
+        for gap in task.missing:
+            table.add_row(
+                task.task_id,
+                Text(clean_text(gap.source)),
+                Text(clean_text(gap.need)),
+                Text(clean_text(gap.reason), style="dim"),
+            )
+    return block("Missing", indented(table)) if table.row_count else []
+
+
+def _debate(record: RunRecord) -> list[RenderableType]:
+    debate = record.decision.debate
+    parts: list[RenderableType] = []
+    for name, case in (("For a rise", debate.bull), ("For a fall", debate.bear)):
+        head = Text.assemble((name, "bold"), (f"  {case.total:.2f}", "dim"))
+        parts += [Text(), head, indented(_arguments(case))]
+    words = f"net {debate.net:+.2f} after {count(debate.rounds, 'round')} ({debate.method}): "
+    parts.append(Text(words + clean_text(debate.arithmetic, limit=1000), style="dim"))
+    return parts
+
+
+def _arguments(case: Case) -> RenderableType:
+    table = grid(2)
+    for argument in case.arguments:
+        claim = Text(clean_text(argument.claim))
+        claim.append(f" [{clean_text(argument.evidence_id)}]", style="dim")
+        for rebuttal in argument.rebuttals:
+            claim.append(f"\nrebuttal: {clean_text(rebuttal)}", style="dim")
+        table.add_row(f"{argument.weight:.2f}", claim)
+    if not case.arguments:
+        table.add_row("", Text("no argument", style="dim"))
+    return table
+
+
+def _analysis(analysis: Analysis) -> list[RenderableType]:
+    table = grid(5)
+    table.add_row("task", "score", "strength", "weight", "adds", style="dim")
+    for part in analysis.contributions:
+        table.add_row(
+            Text(part.task_id),
+            f"{part.score:+.2f}",
+            f"{part.strength:.2f}",
+            f"{part.weight:.2f}",
+            f"{part.contribution:+.3f}",
+        )
+    head = (
+        f"score {analysis.score:+.2f}, confidence {analysis.confidence:.2f} "
+        f"(cap {analysis.confidence_cap:.2f}), regime {clean_text(analysis.regime)}"
+    )
+    lines = [Text(f"  {clean_text(line)}", style="dim") for line in analysis.reasoning]
+    return [*block("Analysis", indented(Group(Text(head), table))), *lines]
+
+
+def _risk(risk: RiskAssessment) -> list[RenderableType]:
+    table = grid(2)
+    rows = (
+        ("volatility a year", percent(risk.realised_volatility_annual)),
+        ("average true range", price(risk.atr)),
+        ("stop distance", percent(risk.stop_distance_fraction)),
+        ("value at risk 95 %", percent(risk.value_at_risk_95_fraction)),
+        ("expected shortfall 95 %", percent(risk.expected_shortfall_95_fraction)),
+        ("expected slippage", percent(risk.expected_slippage_fraction)),
+        (
+            "correlation to BTC",
+            MISSING if risk.correlation_to_btc is None else f"{risk.correlation_to_btc:+.2f}",
+        ),
+        ("size cap", percent(risk.size_cap_fraction)),
+    )
+    for name, value in rows:
+        table.add_row(name, value)
+    for word, lines in (("veto", risk.vetoes), ("warning", risk.warnings)):
+        for line in lines:
+            table.add_row(word, Text(clean_text(line), style="yellow"))
+    return block("Risk", indented(table))
+
+
+def _sizing(sizing: Sizing) -> list[RenderableType]:
+    head = Text(
+        f"{percent(sizing.size_fraction)} of equity; Kelly {percent(sizing.kelly_fraction)}, "
+        f"volatility target {percent(sizing.volatility_target_fraction)}"
+    )
+    lines = [Text(clean_text(step), style="dim") for step in sizing.steps]
+    return block("Size", indented(Group(head, *lines)))
+
+
+def _provenance(record: RunRecord) -> RenderableType:
+    table = grid(2)
+    table.add_row("decision", Text(record.decision.decision_hash or MISSING))
+    table.add_row("settings", Text(record.settings_hash))
+    for name, version in sorted(record.versions.items()):
+        table.add_row(Text(clean_text(name)), Text(clean_text(version)))
+    return table
