@@ -250,7 +250,7 @@ class TaskRunner:
         self, run: OpenRun, task: ResearchTask, handler: Handler, gathered: Gathered
     ) -> Finding:
         if not gathered.observations:
-            raise SigmaxError(f"no data: {describe_missing(gathered.missing)}")
+            raise SigmaxError(describe_missing(gathered))
         upstream: Mapping[str, TaskOutcome] = (
             self._store.outcomes(run.run_id) if task.dependencies else {}
         )
@@ -279,10 +279,15 @@ class TaskRunner:
         return finding
 
 
-def describe_missing(missing: tuple[Missing, ...]) -> str:
-    """The gaps in one line, each reason once."""
-    parts = dict.fromkeys(f"{gap.need} ({gap.reason})" for gap in missing)
-    return "; ".join(parts) if parts else "no source was asked"
+def describe_missing(gathered: Gathered) -> str:
+    """Why there is nothing at all, short; the gaps themselves are kept in full beside it."""
+    if gathered.offline:
+        return "no data: no network, none of its providers could be reached"
+    reasons = list(dict.fromkeys(f"{gap.need} ({gap.reason})" for gap in gathered.missing))
+    if not reasons:
+        return "no data: no source was asked"
+    more = f" and {len(reasons) - 1} more gaps" if len(reasons) > 1 else ""
+    return f"no data: {reasons[0][:160]}{more}"
 
 
 def ended(

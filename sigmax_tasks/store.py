@@ -28,13 +28,14 @@ from redis.retry import Retry
 
 from sigmax_planner.models import AnalysisRequest, ResearchPlan
 from sigmax_tasks import clock
-from sigmax_tasks.errors import ClusterUnreachableError, RunNotFoundError
+from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError, RunNotFoundError
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskOutcome
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.settings.runtime import RuntimeSettings
 
+URL_SCHEMES = ("redis://", "rediss://", "unix://")
 STATE_OPEN = "open"
 STATE_FINISHED = "finished"
 STATE_CANCELLED = "cancelled"
@@ -102,7 +103,15 @@ class RunState:
 
 
 def connect(url: str, *, connect_timeout_seconds: float) -> redis.Redis:
-    """A thread-safe client; commands are tried again once, within the connection time-out."""
+    """A thread-safe client; commands are tried again once, within the connection time-out.
+
+    Raises :class:`ConfigurationError` for an address that is not one of Redis.
+    """
+    if not url.startswith(URL_SCHEMES):
+        raise ConfigurationError(
+            f"broker {redact_url(url)!r} is not a Redis address",
+            advice="write it like redis://:password@host:6379/0",
+        )
     return redis.Redis.from_url(
         url,
         decode_responses=True,
@@ -128,6 +137,10 @@ def reachable(url: str) -> Iterator[None]:
         raise ClusterUnreachableError(
             f"broker {redact_url(url)} refuses the password",
             advice="set it in SIGMAX_BROKER_URL as redis://:password@host:port/0",
+        ) from error
+    except redis.InvalidResponse as error:
+        raise ClusterUnreachableError(
+            f"what answers at {redact_url(url)} is not a Redis", advice="check host and port"
         ) from error
 
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from sigmax_tasks.cli.exit import ExitCode, exit_code_of
-from sigmax_tasks.cli.signals import StoppedBySignal, stop_signals
+from sigmax_tasks.cli.signals import StoppedEarly, stop_signals
 from sigmax_tasks.errors import SigmaxError
 from sigmax_tasks.report.text import clean_text
 
@@ -29,17 +29,28 @@ class GuardedCommand(click.Command):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
         extra["standalone_mode"] = False
         _survive_odd_encodings()
+        code: int
         try:
             with stop_signals():
                 code = self._guarded(args, *rest, **extra)
         except KeyboardInterrupt:
             code = ExitCode.INTERRUPTED
-        except StoppedBySignal as stopped:
+        except StoppedEarly as stopped:
             code = stopped.code
         except BrokenPipeError:
             code = ExitCode.BROKEN_PIPE
+        if code is ExitCode.BROKEN_PIPE:
             _point_stdout_nowhere()
         sys.exit(int(code))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's, which has endings of its own for Ctrl-C and for a reader that went away."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise StoppedEarly(ExitCode.INTERRUPTED) from None
+        except BrokenPipeError:
+            raise StoppedEarly(ExitCode.BROKEN_PIPE) from None
 
     def _guarded(self, args: Sequence[str] | None, *rest: Any, **extra: Any) -> int:
         try:

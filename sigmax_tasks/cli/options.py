@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
@@ -170,21 +170,18 @@ def parse_as_of(text: str | None, now: datetime) -> datetime | None:
             f"--as-of {text!r} is not a time",
             advice="write it like 2025-03-14 or 2025-03-14T12:00Z (UTC where no zone is given)",
         ) from None
+    shown, today = f"{moment:%Y-%m-%d %H:%M} UTC", f"{now:%Y-%m-%d %H:%M} UTC"
     if moment > now:
         raise ConfigurationError(
-            f"--as-of {_shown(moment)} lies in the future (it is {_shown(now)})",
+            f"--as-of {shown} lies in the future (it is {today})",
             advice="give a time that has been",
         )
     if moment < EARLIEST_AS_OF:
         raise ConfigurationError(
-            f"--as-of {_shown(moment)} is before any market here",
-            advice=f"give a time after {date(2009, 1, 3):%Y-%m-%d}",
+            f"--as-of {shown} is before there was any market",
+            advice=f"give a time after {EARLIEST_AS_OF:%Y-%m-%d}",
         )
     return moment
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def read_watchlist(path_text: str | None) -> tuple[str, ...]:

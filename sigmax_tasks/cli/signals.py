@@ -12,8 +12,11 @@ from types import FrameType
 from sigmax_tasks.cli.exit import ExitCode
 
 
-class StoppedBySignal(BaseException):  # like KeyboardInterrupt, not an error
-    """SIGTERM or SIGHUP arrived. Not an ``Exception``, so that nothing but clean-up sees it."""
+class StoppedEarly(BaseException):  # like KeyboardInterrupt, not an error
+    """The command must end: SIGTERM or SIGHUP arrived, or nobody reads its output any more.
+
+    Not an ``Exception``, so that nothing but clean-up sees it.
+    """
 
     def __init__(self, code: ExitCode) -> None:
         super().__init__(code)
@@ -30,7 +33,7 @@ _WAIT_TEXT = b"sigmax: stopping what was started; press Ctrl-C once more to leav
 
 @contextmanager
 def stop_signals() -> Iterator[None]:
-    """Raise at the first SIGINT (KeyboardInterrupt), SIGTERM or SIGHUP (StoppedBySignal).
+    """Raise at the first SIGINT (KeyboardInterrupt), SIGTERM or SIGHUP (StoppedEarly).
 
     The second is answered with a note, so that clean-up is not cut short by an impatient key; the
     third ends the process. A signal that is ignored already (``nohup``) stays ignored. Outside the
@@ -48,7 +51,7 @@ def stop_signals() -> Iterator[None]:
         if arrived == 1:
             if code is ExitCode.INTERRUPTED:
                 raise KeyboardInterrupt
-            raise StoppedBySignal(code)
+            raise StoppedEarly(code)
         if arrived > 2:
             os._exit(code)
         os.write(2, _WAIT_TEXT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sigmax_planner.models import AnalysisRequest, DataMode, ResearchPlan
@@ -19,6 +19,7 @@ from sigmax_tasks.cli.options import (
     read_watchlist,
 )
 from sigmax_tasks.errors import ConfigurationError
+from sigmax_tasks.report.numbers import time_text
 from sigmax_tasks.settings import Settings
 
 SIMULATOR_URL = "SIGMAX_SIMULATOR_URL"
@@ -160,5 +161,18 @@ def _market_time(
                 f"--seed does not go with --data {mode.value}", advice="add --data simulated"
             )
         return as_of, None
+    if as_of is not None:
+        _check_simulated_time(as_of)
     simulator = settings.runtime.simulator
     return as_of or simulator.as_of, simulator.seed if seed is None else seed
+
+
+def _check_simulated_time(as_of: datetime) -> None:
+    from sigmax_tasks.simulator.market import FIRST_MS  # builds tables; other modes need none
+
+    first = datetime.fromtimestamp(FIRST_MS / 1000, UTC)
+    if as_of < first:
+        raise ConfigurationError(
+            f"--as-of {time_text(as_of)} is before the simulated market, which can be asked "
+            f"about from {time_text(first)} on"
+        )

@@ -61,13 +61,15 @@ def submit_runs(
         watchlist=watchlist,
     )
     submission = prepare(typed, settings, os.environ, clock.now())
-    terminal = Terminal.of_streams()
+    terminal = Terminal.of_streams(streaming=as_json)
     log_plans(settings, submission.plans, terminal)
     if settings.planning.debug.dry_run:
         _print_plans(submission.plans, terminal, as_json=as_json)
         return ExitCode.OK
     if no_wait:
         _refuse_orphans(submission, settings, broker)
+    for note in dict.fromkeys(note for plan in submission.plans for note in plan.notes):
+        terminal.log(f"note: {note}")
     with data_server(submission) as served:
         if served.starts_server:
             terminal.log(f"data server started on {served.requests[0].source_root}")
@@ -92,8 +94,6 @@ def log_plans(settings: Settings, plans: Sequence[ResearchPlan], terminal: Termi
         if settings.planning.debug.log_execution_plan:
             for number, batch in enumerate(plan.execution_order, start=1):
                 terminal.log(f"{prefix}batch {number}: {', '.join(batch)}")
-        for note in plan.notes:
-            terminal.log(f"{prefix}note: {note}")
 
 
 def _print_plans(plans: Sequence[ResearchPlan], terminal: Terminal, *, as_json: bool) -> None:

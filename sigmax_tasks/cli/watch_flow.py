@@ -13,7 +13,7 @@ from sigmax_tasks.settings import Settings
 
 def watch_run(reference: str, settings: Settings, broker: str | None, *, as_json: bool) -> ExitCode:
     """Progress on stderr, the decision on stdout; for a finished run the decision at once."""
-    terminal = Terminal.of_streams()
+    terminal = Terminal.of_streams(streaming=as_json)
     with open_client(settings, broker) as client:
         newest_first = [run_id for run_id, _ in reversed(client.live_runs())]
         known = [*newest_first, *client.finished_ids(MOST_RUNS)]

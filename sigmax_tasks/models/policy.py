@@ -123,10 +123,10 @@ class AnalysisPolicy(Message):
     conviction_limit: Conviction = 0.3
     conviction_limits: dict[TaskId, Conviction] = Field(default_factory=dict)
     debate_share: Share = 0.3
-    full_score: Annotated[float, Field(gt=0, le=1)] = 0.2
+    full_score: Annotated[float, Field(gt=0, le=1)] = 0.25
     agreement_share: Share = 0.3
     neutral_band: Share = 0.03
-    max_confidence: Share = 0.95
+    max_confidence: Share = 0.85
     default_task_weights: ByPriority = ByPriority(CRITICAL=0.2, HIGH=0.12, MEDIUM=0.08, LOW=0.03)
     regime_label: MetricRef = "technical.regime"
 

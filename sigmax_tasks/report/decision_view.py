@@ -151,7 +151,7 @@ def decision_brief(record: RunRecord) -> RenderableType:
     for veto in decision.vetoes:
         table.add_row(Text("veto", style="bold red"), Text(clean_text(veto)))
     for failure in decision.validation.failures[:2]:
-        table.add_row(Text("gate", style="yellow"), Text(clean_text(failure)))
+        table.add_row(Text("missed", style="yellow"), Text(clean_text(failure)))
     if not table.row_count:
         table.add_row("", Text("no argument on either side", style="dim"))
     lines.append(indented(table))
@@ -176,7 +176,11 @@ def validation_view(report: ValidationReport) -> RenderableType:
     for name, share in shares:
         table.add_row(name, Bar(share), f"{share:.2f}")
     parts: list[RenderableType] = [head, indented(table)]
-    parts += [Text(f"  gate missed: {clean_text(f)}", style="yellow") for f in report.failures]
+    if report.failures:
+        missed = grid(2)
+        for failure in report.failures:
+            missed.add_row(Text("missed", style="yellow"), Text(clean_text(failure)))
+        parts.append(indented(missed))
     return Group(*parts)
 
 

@@ -29,7 +29,7 @@ def plain_table(*, gap: int = 2) -> Table:
 
 
 def indented(content: RenderableType) -> RenderableType:
-    return Padding(content, (0, 0, 0, 2), expand=False)
+    return Padding(content, (0, 0, 0, 2))
 
 
 def block(name: str, content: RenderableType, *, note: str = "") -> list[RenderableType]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,11 +38,15 @@ class Terminal:
         self._drawn_at = 0.0
 
     @classmethod
-    def of_streams(cls, stdout: TextIO | None = None, stderr: TextIO | None = None) -> Terminal:
-        """On the process's streams. Colour only on a terminal, and not with NO_COLOR."""
-        out = _console(stdout or sys.stdout)
-        err = _console(stderr or sys.stderr)
-        return cls(out, err, live=_is_tty(stderr or sys.stderr) and not err.is_dumb_terminal)
+    def of_streams(cls, *, streaming: bool = False) -> Terminal:
+        """On the process's streams. Colour only on a terminal, and not with NO_COLOR.
+
+        ``streaming``: results are written while runs go on. Into a pipe, whose reader may write to
+        the same screen, there is no live table then.
+        """
+        out, err = _console(sys.stdout), _console(sys.stderr)
+        live = _is_tty(sys.stderr) and not err.is_dumb_terminal
+        return cls(out, err, live=live and not (streaming and _is_pipe(sys.stdout)))
 
     @property
     def is_live(self) -> bool:
@@ -57,7 +63,14 @@ class Terminal:
     def result(self, view: RenderableType) -> None:
         """A result for people on stdout."""
         with self._aside():
-            self._out.print(view)
+            if self._out.is_terminal:
+                self._out.print(view)
+                return
+            with self._out.capture() as captured:
+                self._out.print(view)
+            for line in captured.get().splitlines():
+                self._out.file.write(f"{line.rstrip()}\n")
+            self._out.file.flush()
 
     def write_line(self, text: str) -> None:
         """One line on stdout as it is, never wrapped."""
@@ -80,6 +93,7 @@ class Terminal:
         try:
             with live:
                 yield
+            self._err.print()
         finally:
             self._live = None
 
@@ -142,6 +156,14 @@ def _is_tty(stream: TextIO) -> bool:
         return stream.isatty()
     except ValueError:  # a closed stream
         return False
+
+
+def _is_pipe(stream: TextIO) -> bool:
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):  # not a file of the system
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _time_of_day(moment: datetime) -> str:

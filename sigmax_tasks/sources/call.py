@@ -185,6 +185,7 @@ class Call:
             observation_id=observation_id(need, self.provider_id),
             source=need.source,
             kind=need.kind,
+            name=need.name,
             provider=self.provider_id,
             endpoint=used[0].endpoint + more,
             symbol=need.symbol,

@@ -107,6 +107,8 @@ def fetch_candles(
     call.answers.clear()
     raw = _pages(call, exchange, venue, pair, native, wanted)
     rows = clean_candles(call.provider_id, raw)
+    if any(bucket_start_ms(row[0], native_seconds) != row[0] for row in rows):
+        raise call.bad(f"its candles do not start where {native} candles do")
     rows = closed_candles(rows, native_seconds, call.now_ms, call.tolerance_ms)
     if factor > 1:
         rows = aggregate_candles(rows, native_seconds, seconds)
@@ -140,7 +142,7 @@ def _pages(
     provider = call.provider_id
     if venue.reach is not None:
         with translated(provider):
-            return list(exchange.fetch_ohlcv(pair, timeframe, None, venue.page))
+            return list(exchange.fetch_ohlcv(pair, timeframe))
     length = TIMEFRAME_SECONDS[timeframe] * 1000
     since = bucket_start_ms(call.now_ms, TIMEFRAME_SECONDS[timeframe]) - (wanted - 1) * length
     if math.ceil(wanted / venue.page) > _MAX_PAGES:
@@ -188,8 +190,8 @@ def fetch_ticker(need: DataNeed, call: Call, exchange: Any, venue: Venue, pair: 
     call.answers.clear()
     with translated(call.provider_id):
         ticker = exchange.fetch_ticker(pair)
-    last = ticker.get("last")
-    if not _is_number(last) or last <= 0:
+    last = raw_price(ticker.get("info"), venue.last_path)
+    if last is None:
         raise call.bad("ticker without a last price")
     bid, ask = _positive(ticker.get("bid")), _positive(ticker.get("ask"))
     if bid is not None and ask is not None and bid > ask:
@@ -205,6 +207,16 @@ def fetch_ticker(need: DataNeed, call: Call, exchange: Any, venue: Venue, pair: 
         change_24h_fraction=change / 100 if change is not None and _is_number(change) else None,
     )
     return call.observe(need, data, _moment(ticker.get("timestamp")))
+
+
+def raw_price(info: Any, path: Sequence[str | int]) -> float | None:
+    """The positive number at ``path`` of a raw answer; None where there is none."""
+    try:
+        for step in path:
+            info = info[step]
+        return _positive(float(info))
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
 
 
 def fetch_order_book(

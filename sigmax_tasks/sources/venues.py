@@ -13,6 +13,7 @@ class Venue:
     """One exchange.
 
     ``api_paths`` maps ccxt's names of its API roots to the path behind the base address.
+    ``last_path`` leads to the last price in the raw ticker: ccxt computes one where it is missing.
     ``page`` is the most candles of one answer, ``reach`` the most that exist at all (None: years).
     ``skip_timeframes`` are offered but built from finer ones here. ``day_change`` says whether
     ccxt's ``percentage`` is over 24 hours.
@@ -20,6 +21,7 @@ class Venue:
 
     exchange_id: str
     api_paths: Mapping[str, str]
+    last_path: tuple[str | int, ...]
     page: int
     reach: int | None
     book_limit: int
@@ -36,6 +38,7 @@ VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
             Venue(
                 "kraken",
                 api_paths={"public": ""},
+                last_path=("c", 0),
                 page=720,
                 reach=720,
                 book_limit=500,
@@ -46,6 +49,7 @@ VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
             Venue(
                 "coinbase",
                 api_paths={"rest": ""},
+                last_path=("price",),
                 page=300,
                 reach=None,
                 book_limit=1000,
@@ -55,6 +59,7 @@ VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
             Venue(
                 "binance",
                 api_paths={"public": "/api/v3"},
+                last_path=("lastPrice",),
                 page=1000,
                 reach=None,
                 book_limit=5000,

@@ -35,7 +35,7 @@ def run_cli(*arguments: str, home: Path, timeout: float = 90, program: Path = SU
         text=True,
         timeout=timeout,
         stdin=subprocess.DEVNULL,
-        env={**environ, "XDG_DATA_HOME": str(home), "NO_COLOR": "1", **env},
+        env={**environ, "XDG_DATA_HOME": str(home), "TMPDIR": str(home), "NO_COLOR": "1", **env},
         cwd=home,
     )
 
@@ -52,15 +52,47 @@ def request_for(symbol: str, server: SimulatorServer, settings: Settings) -> Ana
 
 
 def children_of_ours(folder: Path) -> list[str]:
-    """Command lines of live processes that carry the folder in their environment."""
+    """Live processes started for a test: its folder is in their environment or their work folder.
+
+    Redis overwrites its environment with its title, but works in a temporary folder of the run.
+    """
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("XDG_DATA_HOME") == str(folder):
+            ours = process.environ().get("XDG_DATA_HOME") == str(folder)
+            if ours or Path(process.cwd()).is_relative_to(folder):
                 found.append(" ".join(process.cmdline()))
         except (psutil.Error, OSError):
             continue
     return found
+
+
+def start_slow_run(home: Path) -> subprocess.Popen[bytes]:
+    """A submission whose tasks take their estimated time, with its cluster up."""
+    process = subprocess.Popen(
+        [
+            *(str(SUBMIT), "BTC/USDT", "--data", "simulated"),
+            *("--set", "debug.simulate_execution=true"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "XDG_DATA_HOME": str(home), "TMPDIR": str(home)},
+        start_new_session=True,
+    )
+    end = time.monotonic() + 20
+    while time.monotonic() < end and len(children_of_ours(home)) < 4:
+        time.sleep(0.05)
+    assert len(children_of_ours(home)) >= 4, "Redis, worker, guardian and the command itself"
+    return process
+
+
+def nothing_left(home: Path, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not children_of_ours(home) and not list(home.glob("sigmax-*")):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 @pytest.fixture
@@ -80,7 +112,7 @@ def test_embedded_run_gives_one_decision_and_leaves_nothing_behind(tmp_path: Pat
     assert research["completed"] == 6, research
     assert research["completed"] + research["failed"] + research["skipped"] == 6
     assert "Traceback" not in done.stderr
-    assert children_of_ours(tmp_path) == []
+    assert nothing_left(tmp_path, 0.5)
     shown = run_cli("show", decision["run_id"], "--json", home=tmp_path, program=SIGMAX)
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["decision"]["decision_hash"] == decision["decision_hash"]
@@ -180,8 +212,8 @@ def test_a_failed_dependency_skips_its_dependents(
     pool = make_pool()
     pool.start_worker("one")
     pool.wait_for_workers(1)
-    faults = {name: {"down": True} for name in ("kraken", "coinbase", "binance")}
-    with SimulatorServer(faults=faults) as server:
+    down = {name: [{"kind": "down"}] for name in ("kraken", "coinbase", "binance")}
+    with SimulatorServer(faults={"providers": down}) as server:
         own = load_settings(overrides=("task_execution.max_retries=0",), environ={}).settings
         client = Client(own, pool.url)
         try:
@@ -199,46 +231,18 @@ def test_a_failed_dependency_skips_its_dependents(
     assert any(gap.task_id == "technical" for gap in record.decision.validation.gaps)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interrupted_run_leaves_no_process(tmp_path: Path, name: str) -> None:
-    process = subprocess.Popen(
-        [
-            *(str(SUBMIT), "BTC/USDT", "--data", "simulated"),
-            *("--set", "debug.simulate_execution=true"),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "XDG_DATA_HOME": str(tmp_path)},
-        start_new_session=True,
-    )
-    end = time.monotonic() + 20
-    while time.monotonic() < end and len(children_of_ours(tmp_path)) < 4:
-        time.sleep(0.05)
-    assert len(children_of_ours(tmp_path)) >= 4, "Redis, worker, guardian and the command itself"
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path, name: str, code: int) -> None:
+    process = start_slow_run(tmp_path)
     process.send_signal(getattr(signal, name))
     _, stderr = process.communicate(timeout=20)
-    assert process.returncode in {130, 143}
+    assert process.returncode == code
     assert b"Traceback" not in stderr
-    assert children_of_ours(tmp_path) == []
+    assert nothing_left(tmp_path, 0.5)
 
 
 def test_a_killed_submitter_leaves_no_orphan(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [
-            *(str(SUBMIT), "BTC/USDT", "--data", "simulated"),
-            *("--set", "debug.simulate_execution=true"),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "XDG_DATA_HOME": str(tmp_path)},
-        start_new_session=True,
-    )
-    end = time.monotonic() + 20
-    while time.monotonic() < end and len(children_of_ours(tmp_path)) < 4:
-        time.sleep(0.05)
+    process = start_slow_run(tmp_path)
     process.kill()
-    process.wait()
-    end = time.monotonic() + 10
-    while time.monotonic() < end and children_of_ours(tmp_path):
-        time.sleep(0.05)
-    assert children_of_ours(tmp_path) == []
+    process.communicate()
+    assert nothing_left(tmp_path, 10)

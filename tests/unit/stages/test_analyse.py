@@ -17,6 +17,7 @@ CHANGES = {
     "analysis__conviction_limits": {},
     "analysis__conviction_limit": 0.5,
     "analysis__full_score": 0.4,
+    "analysis__max_confidence": 0.95,
 }
 
 
