@@ -21,14 +21,15 @@ def survive_broker_restart() -> None:
     kombu then asks for connection parameters of a connection that is already gone and dies of an
     AttributeError; a ConnectionError in its place makes the worker reconnect.
     """
-    original = kombu_redis.Channel._connparams  # there is no public hook
+    channel: Any = kombu_redis.Channel  # its parameters have no public hook
+    original = channel._connparams
 
     def connparams(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.connection.client is None:
             raise redis.ConnectionError("the broker connection is closed")
         return original(self, *args, **kwargs)
 
-    kombu_redis.Channel._connparams = connparams  # as above
+    channel._connparams = connparams
 
 
 def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:

@@ -1,7 +1,8 @@
-"""Finished runs of the embedded cluster, one JSON file each, in the user's data folder."""
+"""Finished runs of the embedded cluster, as files in the user's data folder."""
 
 from __future__ import annotations
 
+import gzip
 import os
 import tempfile
 from collections.abc import Mapping
@@ -10,7 +11,10 @@ from pathlib import Path
 from sigmax_tasks.errors import ConfigurationError, RunNotFoundError
 from sigmax_tasks.ids import check_run_id
 from sigmax_tasks.models.decision import RunRecord
+from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.settings.layers import environment
+
+DOSSIER_SUFFIX = ".dossier.gz"
 
 
 def data_folder(environ: Mapping[str, str] | None = None) -> Path:
@@ -44,19 +48,32 @@ class RunArchive:
                 advice="set XDG_DATA_HOME to a folder you may write to",
             ) from error
 
-    def save(self, record: RunRecord) -> Path:
-        """Write a record and drop the oldest above the limit; the path of its file."""
+    def save(self, dossier: Dossier) -> None:
+        """Write a run's record and its dossier beside it; drop the oldest above the limit."""
         self.prepare()
+        record = dossier.record
         path = self._folder / f"{check_run_id(record.run_id)}.json"
-        text = record.model_dump_json(exclude_computed_fields=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self._folder, prefix=".", suffix=".tmp", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(text)
-        Path(file.name).replace(path)
+        text = dossier.model_dump_json(exclude_computed_fields=True)
+        self._write(path.with_suffix(DOSSIER_SUFFIX), gzip.compress(text.encode(), 6))
+        self._write(path, record.model_dump_json(exclude_computed_fields=True).encode())
         for old in self._paths()[self._keep :]:
             old.unlink(missing_ok=True)
-        return path
+            old.with_suffix(DOSSIER_SUFFIX).unlink(missing_ok=True)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        with tempfile.NamedTemporaryFile(
+            "wb", dir=self._folder, prefix=".", suffix=".tmp", delete=False
+        ) as file:
+            file.write(content)
+        Path(file.name).replace(path)
+
+    def dossier(self, run_id: str) -> Dossier:
+        """Everything about a kept run; :class:`RunNotFoundError` when it is not kept."""
+        path = self._folder / f"{check_run_id(run_id)}{DOSSIER_SUFFIX}"
+        try:
+            return Dossier.model_validate_json(gzip.decompress(path.read_bytes()))
+        except FileNotFoundError:
+            raise RunNotFoundError(run_id, str(self._folder)) from None
 
     def load(self, run_id: str) -> RunRecord:
         """The record of that id; :class:`RunNotFoundError` when it is not kept."""

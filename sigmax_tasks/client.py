@@ -21,6 +21,7 @@ from sigmax_tasks.errors import (
 from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.ids import check_run_id, new_run_id
 from sigmax_tasks.models.decision import RunRecord
+from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import STATE_CANCELLED, STATE_OPEN, OpenRun, RunStore, connect, reachable
@@ -146,6 +147,11 @@ class Client:
         """The result of a finished run; :class:`RunNotFoundError` when there is none."""
         with reachable(self._url):
             return self._store.record(check_run_id(run_id))
+
+    def dossier(self, run_id: str) -> Dossier:
+        """Everything about a finished run; :class:`RunNotFoundError` when it is not kept."""
+        with reachable(self._url):
+            return self._store.dossier(check_run_id(run_id))
 
     def cancel(self, run_id: str) -> bool:
         """Close a run without a decision; False when it had ended already."""

@@ -232,7 +232,7 @@ def _archive_runs(settings: Settings, url: str, archive: RunArchive) -> None:
         store = RunStore(client, settings.runtime)
         for run_id in store.finished_ids(1000):
             with contextlib.suppress(RunNotFoundError):
-                archive.save(store.record(run_id))
+                archive.save(store.dossier(run_id))
     except redis.RedisError:
         # The private Redis has died; whoever waited for a run has been told.
         return

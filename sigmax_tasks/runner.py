@@ -17,7 +17,7 @@ from sigmax_tasks.clock import Deadline, RunClock
 from sigmax_tasks.errors import SigmaxError, TaskTimeoutError
 from sigmax_tasks.handlers import Handler, load_handler
 from sigmax_tasks.models.events import EventKind, ProgressEvent
-from sigmax_tasks.models.observations import DataNeed, Missing
+from sigmax_tasks.models.observations import DataNeed, Missing, Observation
 from sigmax_tasks.models.research import Finding, ResearchInputs, TaskOutcome, TaskStatus
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.sources.addresses import Addresses
@@ -45,6 +45,7 @@ class _Effort:
     cost_usd: Decimal = Decimal(0)
     providers: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
+    observations: tuple[Observation, ...] = ()
     finding: Finding | None = None
     error: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
@@ -112,7 +113,7 @@ class TaskRunner:
             providers=effort.providers,
             worker=worker_identity(),
         )
-        self._store.record_outcome(run, outcome)
+        self._store.record_outcome(run, outcome, effort.observations)
 
     def _limit_seconds(self, run: OpenRun, task: ResearchTask, now: datetime) -> float:
         """The task's own limit, within what the batch and the run have left."""
@@ -233,6 +234,7 @@ class TaskRunner:
         effort.cost_usd = gathered.cost_usd
         effort.providers = gathered.providers
         effort.missing = gathered.missing
+        effort.observations = gathered.observations
         return gathered
 
     def _needs(

@@ -5,6 +5,7 @@ Keys of a run (all with a time to live from their creation):
 =========================  ======  ==============================================================
 ``sigmax:run:ID``          hash    request, plan, settings hash, deadline, step, state, record
 ``sigmax:out:ID``          hash    task id -> outcome
+``sigmax:obs:ID``          hash    task id -> observations it was given, compressed
 ``sigmax:ev:ID``           stream  progress events
 ``sigmax:lease:ID:TASK``   string  who runs the task right now, renewed while it runs
 ``sigmax:settings:HASH``   string  the settings of one or more runs
@@ -15,7 +16,9 @@ Keys of a run (all with a time to live from their creation):
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +26,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import redis
+from pydantic import TypeAdapter
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
@@ -30,7 +34,9 @@ from sigmax_planner.models import AnalysisRequest, ResearchPlan
 from sigmax_tasks import clock
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError, RunNotFoundError
 from sigmax_tasks.models.decision import RunRecord
+from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.models.research import TaskOutcome
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.settings.runtime import RuntimeSettings
@@ -48,6 +54,10 @@ redis.call('EXPIRE', KEYS[2], ARGV[4])
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV[3])
 redis.call('EXPIRE', KEYS[3], ARGV[4])
 redis.call('DEL', KEYS[4])
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[5], ARGV[1], ARGV[6])
+  redis.call('EXPIRE', KEYS[5], ARGV[4])
+end
 return 1
 """
 # Moves a run from one batch to the next; only one caller per step gets 1.
@@ -66,7 +76,8 @@ if ARGV[1] == 'finished' then redis.call('ZADD', KEYS[4], ARGV[4], ARGV[3]) end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'e', ARGV[5])
 redis.call('EXPIRE', KEYS[1], ARGV[6])
 redis.call('EXPIRE', KEYS[2], ARGV[7])
-redis.call('EXPIRE', KEYS[5], ARGV[7])
+redis.call('EXPIRE', KEYS[5], ARGV[6])
+redis.call('EXPIRE', KEYS[6], ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[9])
 return 1
 """
@@ -282,8 +293,10 @@ class RunStore:
     def has_outcome(self, run_id: str, task_id: str) -> bool:
         return bool(self._redis.hexists(f"sigmax:out:{run_id}", task_id))
 
-    def record_outcome(self, run: OpenRun, outcome: TaskOutcome) -> bool:
-        """Keep the outcome if it is the first of its task; False when it is not."""
+    def record_outcome(
+        self, run: OpenRun, outcome: TaskOutcome, observations: Sequence[Observation] = ()
+    ) -> bool:
+        """Keep the outcome, and what it rests on, if it is the first of its task; else False."""
         run_id = run.run_id
         event = self._event(
             ProgressEvent(
@@ -306,6 +319,7 @@ class RunStore:
                 f"sigmax:out:{run_id}",
                 f"sigmax:ev:{run_id}",
                 f"sigmax:lease:{run_id}:{outcome.task_id}",
+                f"sigmax:obs:{run_id}",
             ],
             args=[
                 outcome.task_id,
@@ -313,9 +327,15 @@ class RunStore:
                 event,
                 self._open_seconds(run),
                 self._runtime.engine.event_stream_max_length,
+                _pack(observations) if observations else "",
             ],
         )
         return int(cast("int", written)) == 1
+
+    def observations(self, run_id: str) -> dict[str, tuple[Observation, ...]]:
+        """What each task of a run was given, by task id."""
+        values = cast("dict[str, str]", self._redis.hgetall(f"sigmax:obs:{run_id}"))
+        return {task_id: _unpack(text) for task_id, text in values.items()}
 
     def hold_lease(self, run_id: str, task_id: str, owner: str) -> bool:
         """Take or renew the right to run a task; False while another worker holds it."""
@@ -374,6 +394,7 @@ class RunStore:
                 "sigmax:live",
                 "sigmax:finished",
                 f"sigmax:out:{run.run_id}",
+                f"sigmax:obs:{run.run_id}",
             ],
             args=[
                 state,
@@ -395,6 +416,20 @@ class RunStore:
         if not text:
             raise RunNotFoundError(run_id, "the run store")
         return RunRecord.model_validate_json(cast("str", text))
+
+    def dossier(self, run_id: str) -> Dossier:
+        """Everything about a finished run; :class:`RunNotFoundError` when it is not kept."""
+        run = self.load(run_id)
+        outcomes = self.outcomes(run_id)
+        return Dossier(
+            request=run.request,
+            settings=self.settings_snapshot(run.settings_hash),
+            record=self.record(run_id),
+            outcomes=tuple(
+                outcomes[task.task_id] for task in run.plan.tasks if task.task_id in outcomes
+            ),
+            observations=self.observations(run_id),
+        )
 
     def finished_ids(self, limit: int) -> tuple[str, ...]:
         """Ids of finished runs, newest first."""
@@ -439,6 +474,18 @@ class RunStore:
         """Life of a run's keys while it is open: well past its deadline, whatever dies."""
         planned = (run.deadline_at - run.created_at).total_seconds()
         return int(planned + self._runtime.retention.working_hours * 3600) + 60
+
+
+_OBSERVATIONS: TypeAdapter[tuple[Observation, ...]] = TypeAdapter(tuple[Observation, ...])
+
+
+def _pack(observations: Sequence[Observation]) -> str:
+    """Compressed JSON as text: candles shrink to about a quarter."""
+    return base64.b64encode(zlib.compress(_OBSERVATIONS.dump_json(tuple(observations)))).decode()
+
+
+def _unpack(text: str) -> tuple[Observation, ...]:
+    return _OBSERVATIONS.validate_json(zlib.decompress(base64.b64decode(text)))
 
 
 def _stream_entries(answer: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:

@@ -20,7 +20,7 @@ def show(key: str | None, as_json: bool, config_dir: str | None, overrides: tupl
     """Print effective values and their origins; of KEY or all below it where KEY is given."""
     # pydantic, yaml and rich, which --help can do without.
     from sigmax_tasks.cli.config_flow import effective_values
-    from sigmax_tasks.report.config_view import config_view
+    from sigmax_tasks.report.config_view import config_lines
     from sigmax_tasks.report.terminal import Terminal
     from sigmax_tasks.settings import load_settings
 
@@ -29,7 +29,7 @@ def show(key: str | None, as_json: bool, config_dir: str | None, overrides: tupl
     if as_json:
         terminal.write_json({v.key: {"value": v.value, "origin": v.origin} for v in values})
     else:
-        terminal.result(config_view([(v.key, v.value, v.origin) for v in values]))
+        terminal.result_lines(config_lines([(v.key, v.value, v.origin) for v in values]))
     return 0
 
 

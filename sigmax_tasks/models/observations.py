@@ -144,15 +144,7 @@ class Measures(Message):
 
 
 Payload = Annotated[
-    Candles
-    | Ticker
-    | OrderBook
-    | Trades
-    | FundingRates
-    | FearGreed
-    | Texts
-    | Series
-    | Measures,
+    Candles | Ticker | OrderBook | Trades | FundingRates | FearGreed | Texts | Series | Measures,
     Field(discriminator="kind"),
 ]
 

@@ -1,4 +1,4 @@
-"""The effective configuration as lines of key, value and origin."""
+"""The effective configuration: one line per key, with its value and its origin."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import RenderableType
 from rich.text import Text
 
-from sigmax_tasks.report.layout import plain_table
 from sigmax_tasks.report.text import clean_text
 
+SHIPPED = "shipped"
 
-def config_view(values: Sequence[tuple[str, Any, str]]) -> RenderableType:
-    """Rows of (dotted key, value, origin); what is not as shipped stands out."""
-    table = plain_table()
-    table.add_column("key", overflow="fold")
-    table.add_column("value", overflow="fold")
-    table.add_column("origin", overflow="fold")
+
+def config_lines(values: Sequence[tuple[str, Any, str]]) -> list[Text]:
+    """``key = value  [origin]`` for each (dotted key, value, origin); values are JSON."""
+    lines = []
     for key, value, origin in values:
-        changed = origin != "shipped"
-        table.add_row(
-            Text(clean_text(key), style="bold" if changed else ""),
-            Text(clean_text(json.dumps(value, ensure_ascii=False, default=str), limit=2000)),
-            Text(clean_text(origin), style="bold" if changed else "dim"),
+        shown = json.dumps(value, ensure_ascii=False, default=str)
+        changed = origin != SHIPPED
+        lines.append(
+            Text.assemble(
+                (clean_text(key), "bold" if changed else ""),
+                f" = {clean_text(shown, limit=2000)}  ",
+                (f"[{clean_text(origin)}]", "bold" if changed else "dim"),
+            )
         )
-    return table
+    return lines

@@ -72,6 +72,12 @@ class Terminal:
                 self._out.file.write(f"{line.rstrip()}\n")
             self._out.file.flush()
 
+    def result_lines(self, lines: Sequence[Text]) -> None:
+        """Lines on stdout that are never broken, so that they can be searched."""
+        with self._aside():
+            for line in lines:
+                self._out.print(line, soft_wrap=True)
+
     def write_line(self, text: str) -> None:
         """One line on stdout as it is, never wrapped."""
         with self._aside():

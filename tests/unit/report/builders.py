@@ -144,9 +144,7 @@ def make_record(
             cost_usd=Decimal("0.0012"),
             worker="host-1:4242",
             providers=("kraken", "alternative_me"),
-            missing=(
-                Missing(source="social", need="texts", reason="no provider answered (403)"),
-            )
+            missing=(Missing(source="social", need="texts", reason="no provider answered (403)"),)
             if task.task_id == "sentiment"
             else (),
         )
