@@ -30,8 +30,7 @@ class Follower:
     """Follows runs on one client. ``ends`` holds the record or the error of each that is over.
 
     ``on_end`` is called as soon as a run is over; ``check_cluster`` about once a second, to raise
-    where the cluster itself has died. ``log_results`` logs the outcome of each task also beside a
-    live table.
+    where the cluster itself has died.
     """
 
     def __init__(
@@ -42,14 +41,12 @@ class Follower:
         *,
         on_end: Callable[[str, RunEnd], None],
         check_cluster: Callable[[], None] | None = None,
-        log_results: bool = False,
     ) -> None:
         self._client = client
         self._runs = {run.run_id: run for run in runs}
         self._terminal = terminal
         self._on_end = on_end
         self._check_cluster = check_cluster
-        self._log_results = log_results
         self._next_check = 0.0
         self.ends: dict[str, RunEnd] = {}
 
@@ -90,8 +87,7 @@ class Follower:
             return
         after = before.apply(event)
         self._runs[event.run_id] = after
-        wanted = self._log_results and event.kind is EventKind.TASK_FINISHED
-        self._terminal.event(event, after, always=wanted)
+        self._terminal.event(event, after)
         if event.kind is EventKind.RUN_FINISHED and event.run_id in self.open_ids:
             self._end_with_record(event.run_id)
 

@@ -23,7 +23,10 @@ from sigmax_tasks.report.terminal import Terminal
 
 
 class DecisionPrinter:
-    """Prints in the order of ``run_ids``. JSON as soon as its turn has come, text at the end."""
+    """Prints in the order of ``run_ids``. JSON as soon as its turn has come, text at the end.
+
+    ``seed`` is that of the simulated market, as far as it is known by the end.
+    """
 
     def __init__(
         self, terminal: Terminal, run_ids: Sequence[str], *, as_json: bool, seed: int | None
@@ -31,7 +34,7 @@ class DecisionPrinter:
         self._terminal = terminal
         self._run_ids = tuple(run_ids)
         self._as_json = as_json
-        self._seed = seed
+        self.seed = seed
         self._written = 0
         self.ends: dict[str, RunEnd] = {}
 
@@ -65,10 +68,10 @@ class DecisionPrinter:
 
     def _print_text(self, records: Sequence[RunRecord]) -> None:
         if len(self._run_ids) == 1:
-            self._terminal.result(decision_view(records[0], seed=self._seed))
+            self._terminal.result(decision_view(records[0], seed=self.seed))
             return
         first = records[0].decision
-        banner = data_banner(first.data_mode, first.as_of, self._seed)
+        banner = data_banner(first.data_mode, first.as_of, self.seed)
         self._terminal.result(Group(banner_text(first.data_mode, banner), Text()))
         self._terminal.result(decision_summary(records))
         for record in records:

@@ -11,6 +11,7 @@ from sigmax_tasks.archive import RunArchive, default_folder
 from sigmax_tasks.client import Client
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError, RunNotFoundError
 from sigmax_tasks.models.decision import RunRecord
+from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.settings import Settings
 
@@ -31,6 +32,8 @@ class Records(Protocol):
 
     def record(self, run_id: str) -> RunRecord: ...
 
+    def dossier(self, run_id: str) -> Dossier: ...
+
 
 class ArchivedRecords:
     """Runs of embedded clusters."""
@@ -45,6 +48,9 @@ class ArchivedRecords:
     def record(self, run_id: str) -> RunRecord:
         return self._archive.load(run_id)
 
+    def dossier(self, run_id: str) -> Dossier:
+        return self._archive.dossier(run_id)
+
 
 class ClusterRecords:
     """Runs of a cluster."""
@@ -58,6 +64,9 @@ class ClusterRecords:
 
     def record(self, run_id: str) -> RunRecord:
         return self._client.record(run_id)
+
+    def dossier(self, run_id: str) -> Dossier:
+        return self._client.dossier(run_id)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def show(
     """
     # The engine and rich, which --help can do without.
     from sigmax_tasks.cli.records import MOST_RUNS, find_run, open_records
+    from sigmax_tasks.errors import RunNotFoundError
     from sigmax_tasks.report.json_line import record_line
     from sigmax_tasks.report.record_view import record_view
     from sigmax_tasks.report.terminal import Terminal
@@ -38,11 +39,19 @@ def show(
     settings = load_settings(config_path(config_dir), overrides).settings
     terminal = Terminal.of_streams()
     with open_records(settings, broker) as records:
-        record = records.record(find_run(run, records.ids(MOST_RUNS), records.where))
+        run_id = find_run(run, records.ids(MOST_RUNS), records.where)
+        record = records.record(run_id)
+        try:
+            dossier = records.dossier(run_id)
+        except RunNotFoundError:
+            dossier = None  # what the tasks were given is kept for a shorter time
     if as_json:
         terminal.write_json(record_line(record))
-    else:
+    elif dossier is None:
         terminal.result(record_view(record))
+    else:
+        seed = dossier.request.seed
+        terminal.result(record_view(record, outcomes=dossier.outcomes, seed=seed))
     return 0
 
 

@@ -23,11 +23,9 @@ class StoppedEarly(BaseException):  # like KeyboardInterrupt, not an error
         self.code = code
 
 
-_CODES = {
-    signal.SIGINT: ExitCode.INTERRUPTED,
-    signal.SIGTERM: ExitCode.TERMINATED,
-    signal.SIGHUP: ExitCode.HANGUP,
-}
+_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+if hasattr(signal, "SIGHUP"):  # Windows has none
+    _CODES[signal.SIGHUP] = ExitCode.HANGUP
 _WAIT_TEXT = b"sigmax: stopping what was started; press Ctrl-C once more to leave at once\n"
 
 

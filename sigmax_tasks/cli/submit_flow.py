@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
@@ -11,17 +11,19 @@ from sigmax_planner.models import ResearchPlan
 from sigmax_tasks import clock
 from sigmax_tasks.cli.data_server import data_server
 from sigmax_tasks.cli.exit import ExitCode
-from sigmax_tasks.cli.following import Follower
+from sigmax_tasks.cli.following import Follower, RunEnd
 from sigmax_tasks.cli.options import config_path
 from sigmax_tasks.cli.printer import DecisionPrinter
 from sigmax_tasks.cli.submission import SIMULATOR_URL, Submission, Typed, prepare
 from sigmax_tasks.client import Client, SubmittedRun
 from sigmax_tasks.cluster import Cluster, open_cluster
-from sigmax_tasks.errors import ConfigurationError, SigmaxError
+from sigmax_tasks.errors import ConfigurationError, RunNotFoundError, SigmaxError
+from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.report.decision_view import banner_text, run_header, runs_header
 from sigmax_tasks.report.numbers import data_banner
 from sigmax_tasks.report.plan_view import plan_table
 from sigmax_tasks.report.progress import RunProgress
+from sigmax_tasks.report.record_view import finding_text
 from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import Settings, load_settings
 
@@ -150,6 +152,8 @@ class _Job:
 
     def submit_and_follow(self) -> ExitCode:
         """Print each decision; runs that are still open when this ends early are cancelled."""
+        if self.cluster.kind == "configured":
+            self.client.check_workers()  # better told at once than at the deadline
         runs: list[SubmittedRun] = []
         printer: DecisionPrinter | None = None
         try:
@@ -168,10 +172,11 @@ class _Job:
                 self.terminal,
                 on_end=printer.take,
                 check_cluster=self.cluster.check,
-                log_results=self.settings.planning.debug.log_task_results,
             )
             with self.terminal.following():
                 follower.run()
+            if self.settings.planning.debug.log_task_results:
+                self._log_findings(printer.ends)
         except BaseException:
             over = printer.ends if printer is not None else {}
             self._cancel([run.run_id for run in runs if run.run_id not in over])
@@ -190,6 +195,20 @@ class _Job:
         else:
             header = runs_header([r.plan for r in runs], banner, deadline_seconds=deadline)
         self.terminal.show(header)
+
+    def _log_findings(self, ends: Mapping[str, RunEnd]) -> None:
+        """One line per task and run: what it found, or why it found nothing."""
+        for run_id, end in ends.items():
+            if not isinstance(end, RunRecord):
+                continue
+            symbol = end.decision.symbol
+            try:
+                outcomes = self.client.dossier(run_id).outcomes
+            except RunNotFoundError as error:
+                self.terminal.log(f"{symbol} findings: {error}")
+                continue
+            for outcome in outcomes:
+                self.terminal.log(f"{symbol} {outcome.task_id}: {finding_text(outcome)}")
 
     def _cancel(self, run_ids: Sequence[str]) -> None:
         for run_id in run_ids:

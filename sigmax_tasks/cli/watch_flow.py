@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cli.following import Follower
 from sigmax_tasks.cli.printer import DecisionPrinter
 from sigmax_tasks.cli.records import MOST_RUNS, find_run, open_client
+from sigmax_tasks.errors import RunNotFoundError
 from sigmax_tasks.report.progress import RunProgress
 from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import Settings
@@ -19,10 +22,12 @@ def watch_run(reference: str, settings: Settings, broker: str | None, *, as_json
         known = [*newest_first, *client.finished_ids(MOST_RUNS)]
         run_id = find_run(reference, known, "the cluster")
         printer = DecisionPrinter(terminal, [run_id], as_json=as_json, seed=None)
-        if run_id not in newest_first:
+        if run_id in newest_first:
+            follower = Follower(client, [RunProgress(run_id)], terminal, on_end=printer.take)
+            with terminal.following():
+                follower.run()
+        else:
             printer.take(run_id, client.record(run_id))
-            return printer.finish()
-        follower = Follower(client, [RunProgress(run_id)], terminal, on_end=printer.take)
-        with terminal.following():
-            follower.run()
+        with suppress(RunNotFoundError):  # a run that gave no decision has no dossier
+            printer.seed = client.dossier(run_id).request.seed
         return printer.finish()

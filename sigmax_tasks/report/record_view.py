@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sigmax_tasks.models.decision import Analysis, Case, RiskAssessment, RunRecord, Sizing
-from sigmax_tasks.models.research import RunSummary, TaskStatus
+from sigmax_tasks.models.research import RunSummary, TaskOutcome, TaskStatus
 from sigmax_tasks.report.decision_view import (
     action_text,
     gaps_table,
@@ -31,11 +31,13 @@ _STATUS_STYLE = {
 }
 
 
-def record_view(record: RunRecord) -> RenderableType:
-    """All that is kept of a run, from the verdict down to each task."""
+def record_view(
+    record: RunRecord, *, outcomes: Sequence[TaskOutcome] = (), seed: int | None = None
+) -> RenderableType:
+    """All that is kept of a run, from the verdict down to each task and what it found."""
     decision = record.decision
     parts: list[RenderableType] = [
-        title_view(record, None),
+        title_view(record, seed),
         Text(
             f"created {time_text(record.created_at)}, finished {time_text(record.finished_at)} "
             f"by {clean_text(record.finished_by)}",
@@ -50,6 +52,7 @@ def record_view(record: RunRecord) -> RenderableType:
     parts += bullets("Vetoes", decision.vetoes, "bold red")
     parts += bullets("Would change it", decision.would_change)
     parts += [Text(), means_view(record), Text(), _tasks(record.research)]
+    parts += _findings(outcomes)
     parts += _missing(record.research)
     parts += [Text(), validation_view(decision.validation)]
     sources = ", ".join(decision.validation.sources_seen) or "none"
@@ -128,6 +131,27 @@ def _tasks(research: RunSummary) -> RenderableType:
             Text(clean_text(", ".join(task.providers))),
         )
     return Group(Text("Tasks", style="bold"), indented(table))
+
+
+def finding_text(outcome: TaskOutcome) -> str:
+    """What a task found, in one line."""
+    finding = outcome.finding
+    if finding is None:
+        reason = clean_text(outcome.reason)
+        return f"{outcome.status.value}: {reason}" if reason else outcome.status.value
+    return (
+        f"score {finding.score:+.2f}, strength {finding.strength:.2f}; "
+        f"{clean_text(finding.summary)}"
+    )
+
+
+def _findings(outcomes: Sequence[TaskOutcome]) -> list[RenderableType]:
+    table = grid(2)
+    table.columns[0].no_wrap = True
+    for outcome in outcomes:
+        if outcome.finding is not None:
+            table.add_row(outcome.task_id, Text(finding_text(outcome)))
+    return block("Findings", indented(table)) if table.row_count else []
 
 
 def _missing(research: RunSummary) -> list[RenderableType]:

@@ -113,12 +113,9 @@ class Terminal:
             view = progress_view(runs, clock.now(), self._err.height)
             self._live.update(view, refresh=True)
 
-    def event(self, event: ProgressEvent, progress: RunProgress, *, always: bool = False) -> None:
-        """A line for the log where there is no table, or ``always``.
-
-        ``progress`` is the state after the event.
-        """
-        if self._wants_live and not always:
+    def event(self, event: ProgressEvent, progress: RunProgress) -> None:
+        """A line for the log where there is no table. ``progress`` is the state after the event."""
+        if self._wants_live:
             return
         line = event_line(event, progress)
         if line:

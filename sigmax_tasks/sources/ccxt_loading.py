@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 import sys
 import threading
-from types import ModuleType
 from typing import Any
 
 from sigmax_tasks.errors import ConfigurationError
@@ -61,8 +60,3 @@ def _put_unexecuted_package() -> None:
 
     vars(package)["__getattr__"] = fill
     sys.modules["ccxt"] = package
-
-
-def is_whole_package(module: ModuleType) -> bool:
-    """Whether that ccxt module has run its own ``__init__``."""
-    return "__getattr__" not in vars(module)

@@ -9,8 +9,7 @@ registrable host only and never from https to http.
 from __future__ import annotations
 
 import threading
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http.cookiejar import DefaultCookiePolicy
@@ -23,17 +22,15 @@ import urllib3.exceptions
 from sigmax_tasks import clock
 from sigmax_tasks.clock import Deadline
 from sigmax_tasks.errors import (
-    BadPayloadError,
     PermanentSourceError,
-    SourceError,
     TransientSourceError,
 )
 from sigmax_tasks.sources.addresses import is_loopback
 from sigmax_tasks.sources.answers import Answer, refusal
+from sigmax_tasks.sources.bodies import read_body, too_slow
 from sigmax_tasks.sources.standing import Spacing
 from sigmax_tasks.sources.transport import Leash, LeashedAdapter, Resolver, on_leash
 
-_CHUNK: Final = 65_536
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -125,7 +122,7 @@ class HttpClient:
                     OSError,
                 ) as error:
                     if leash.cut or budget.deadline.passed:
-                        raise _too_slow(provider) from error
+                        raise too_slow(provider) from error
                     raise TransientSourceError(provider, _connection_problem(error)) from error
         finally:
             self._turns.release()
@@ -193,7 +190,7 @@ class HttpClient:
         self, session: requests.Session, prepared: requests.PreparedRequest, budget: Budget
     ) -> tuple[int, Mapping[str, str], bytes]:
         if budget.deadline.passed:
-            raise _too_slow(budget.provider)
+            raise too_slow(budget.provider)
         budget.meter.count(budget.provider)
         response = session.send(
             prepared,
@@ -205,7 +202,7 @@ class HttpClient:
         )
         complete = False
         try:
-            body = _read(response, budget)
+            body = read_body(budget.provider, response, budget.max_bytes, budget.deadline)
             complete = True
         finally:
             # A connection with unread bytes must not serve the next request.
@@ -265,10 +262,6 @@ def _registrable(host: str) -> str | None:
     return ".".join(labels[-3 if short else -2 :])
 
 
-def _too_slow(provider: str) -> SourceError:
-    return TransientSourceError(provider, "no complete answer in the time left for it")
-
-
 def _connection_problem(error: Exception) -> str:
     text = f"{type(error).__name__} {error}"
     if "CERTIFICATE" in text.upper() or "SSL" in text:
@@ -276,63 +269,3 @@ def _connection_problem(error: Exception) -> str:
     if "timed out" in text.lower():
         return "no answer in time"
     return "connection lost before the answer was complete"
-
-
-def _read(response: requests.Response, budget: Budget) -> bytes:
-    """The body, decompressed; :class:`BadPayloadError` beyond ``max_bytes`` on either side."""
-    provider, most = budget.provider, budget.max_bytes
-    too_large = BadPayloadError(provider, f"answer larger than {most} bytes")
-    declared = response.headers.get("Content-Length", "")
-    if declared.isdigit() and int(declared) > most:
-        raise too_large
-    body = bytearray()
-    for piece in _decoded(provider, response, most):
-        body += piece
-        if len(body) > most:
-            raise too_large
-        if budget.deadline.passed:
-            raise _too_slow(provider)
-    if budget.deadline.passed:
-        # A socket shut by the watchdog looks like the end of a body of unstated length.
-        raise _too_slow(provider)
-    return bytes(body)
-
-
-def _decoded(provider: str, response: requests.Response, most: int) -> Iterator[bytes]:
-    raw = response.raw.stream(_CHUNK, decode_content=False)
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if encoding in {"", "identity"}:
-        yield from raw
-        return
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
-        raise BadPayloadError(provider, f"unasked content encoding {encoding[:20]!r}")
-    try:
-        yield from _inflated(raw, encoding == "deflate", most)
-    except (zlib.error, EOFError) as error:
-        raise BadPayloadError(provider, "the compressed body is damaged or cut") from error
-
-
-def _inflated(raw: Iterator[bytes], deflate: bool, most: int) -> Iterator[bytes]:
-    """Never more than ``most`` + 1 bytes at a time, however well they were packed."""
-    inflater: Any = None
-    fed = 0
-    for chunk in raw:
-        fed += len(chunk)
-        if fed > most:
-            yield bytes(most + 1)  # beyond the limit even before unpacking; the reader refuses it
-            return
-        pending = chunk
-        while pending:
-            if inflater is None:
-                # RFC 1950 data starts with a byte whose low half is 8; some send bare RFC 1951.
-                bare = deflate and pending[0] & 0x0F != 8
-                inflater = zlib.decompressobj(
-                    -zlib.MAX_WBITS if bare else zlib.MAX_WBITS if deflate else 16 + zlib.MAX_WBITS
-                )
-            yield inflater.decompress(pending, most + 1)
-            pending = inflater.unconsumed_tail
-            if inflater.eof:
-                pending = inflater.unused_data.lstrip(b"\0")
-                inflater = None
-    if inflater is not None and not inflater.eof:
-        raise EOFError

@@ -246,3 +246,49 @@ def test_a_killed_submitter_leaves_no_orphan(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     assert nothing_left(tmp_path, 10)
+
+
+def test_one_failing_source_leaves_a_decision_with_that_gap(tmp_path: Path) -> None:
+    faults = {"providers": {"reddit": [{"kind": "error", "status": 503}]}}
+    with SimulatorServer(faults=faults) as server:
+        done = run_cli(
+            *("BTC/USDT", "--data", "simulated", "--json", "--set", "task_execution.retry_delay=0.1"),
+            home=tmp_path,
+            SIGMAX_SIMULATOR_URL=server.url,
+        )
+    assert done.returncode == 0, done.stderr
+    decision = json.loads(done.stdout)
+    gaps = [gap for gap in decision["validation"]["gaps"] if gap["source"] == "social"]
+    assert gaps
+    assert "reddit" in gaps[0]["reason"]
+    assert "503" in gaps[0]["reason"]
+    (sentiment,) = [t for t in decision["research"]["tasks"] if t["task_id"] == "sentiment"]
+    assert sentiment["status"] == "completed"
+    assert sentiment["attempts"] == 3, "a server error is tried again, twice"
+
+
+def test_no_source_at_all_is_a_hold_that_is_not_validated(tmp_path: Path) -> None:
+    with SimulatorServer(faults={"providers": {"*": [{"kind": "down"}]}}) as server:
+        done = run_cli(
+            *("BTC/USDT", "--data", "simulated", "--json", "--set", "task_execution.retry_delay=0.1"),
+            home=tmp_path,
+            SIGMAX_SIMULATOR_URL=server.url,
+        )
+    assert done.returncode == 3, done.stderr
+    decision = json.loads(done.stdout)
+    assert decision["action"] == "HOLD"
+    assert decision["validation"]["passed"] is False
+    named = {gap["task_id"] for gap in decision["validation"]["gaps"]}
+    assert {"sentiment", "onchain", "technical"} <= named
+    assert decision["reference_price"] is None, "no value is made up"
+
+
+def test_a_task_without_a_handler_is_an_error_before_anything_runs(tmp_path: Path) -> None:
+    done = run_cli(
+        *("BTC/USDT", "--data", "simulated", "--set", "tasks.macro.handler=no_such.module:run"),
+        home=tmp_path,
+    )
+    assert done.returncode == 2
+    assert "'macro'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert nothing_left(tmp_path, 0.5)

@@ -29,9 +29,10 @@ from sigmax_tasks.models.decision import (
     Sizing,
     ValidationReport,
 )
+from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.observations import Missing
-from sigmax_tasks.models.research import RunSummary, TaskDetail, TaskStatus
+from sigmax_tasks.models.research import Finding, RunSummary, TaskDetail, TaskOutcome, TaskStatus
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 AS_OF = datetime(2025, 3, 14, 12, 0, tzinfo=UTC)
@@ -171,6 +172,31 @@ def make_record(
         cost=Cost(estimated_usd=plan.estimated_cost, actual_usd=Decimal("0.0072")),
         settings_hash="cd" * 32,
         versions={"sigmax-tasks": "0.1.0", "celery": "5.7.0"},
+    )
+
+
+def make_dossier(record: RunRecord, *, seed: int | None = 7) -> Dossier:
+    """The record with a finding for ``macro`` and a failure of ``technical``."""
+    finding = Finding(
+        task_id="macro",
+        symbol=record.decision.symbol,
+        as_of=AS_OF,
+        score=-0.4,
+        strength=0.8,
+        summary="Macro: risk-off",
+    )
+    times = {"started_at": START, "finished_at": START, "duration_seconds": 0.0}
+    return Dossier(
+        request=AnalysisRequest(
+            symbol=record.decision.symbol, risk_profile="balanced", seed=seed, as_of=AS_OF
+        ),
+        settings="{}",
+        record=record,
+        outcomes=(
+            TaskOutcome(task_id="macro", status=TaskStatus.COMPLETED, finding=finding, **times),
+            TaskOutcome(task_id="technical", status=TaskStatus.FAILED, reason="no data", **times),
+        ),
+        observations={},
     )
 
 

@@ -58,14 +58,12 @@ def test_a_line_of_the_log_instead_where_there_is_no_terminal() -> None:
     assert out.getvalue() == ""
 
 
-def test_events_are_not_logged_beside_the_table_unless_asked_for() -> None:
+def test_events_are_not_logged_beside_the_table() -> None:
     shown, _, err = terminal(live=True)
     run = RunProgress.of_plan(RUN_ID, make_plan())
     event = make_event(EventKind.RUN_STARTED, 1)
     shown.event(event, run)
     assert err.getvalue() == ""
-    shown.event(event, run, always=True)
-    assert "started" in err.getvalue()
 
 
 def test_json_during_the_live_table_is_clean_on_stdout() -> None:

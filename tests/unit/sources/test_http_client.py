@@ -182,7 +182,7 @@ def test_a_large_body_of_unstated_length_is_cut_off(
         asked.handler.send_header("Connection", "close")
         asked.handler.end_headers()
         asked.handler.close_connection = True
-        for _ in range(50_000_000 // 65_536):
+        while sum(sent) < 50_000_000:
             sent.append(asked.handler.wfile.write(b" " * 65_536))
 
     server.routes["/x"] = flood
@@ -388,7 +388,7 @@ def test_a_name_that_does_not_resolve_means_offline(
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     call = make_call("fred")
     call.base_url = "https://fred.example"
-    with pytest.raises(OfflineError, match="cannot resolve fred.example"):
+    with pytest.raises(OfflineError, match=r"cannot resolve fred\.example"):
         call.get("/x")
 
 

@@ -1,0 +1,219 @@
+"""The rounds of one lookup: who is asked when, what is tried again, and when it ends."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from sigmax_planner.models import DataMode, Symbol
+from sigmax_tasks.clock import Deadline, RunClock
+from sigmax_tasks.errors import (
+    BadPayloadError,
+    NeverHereError,
+    PermanentSourceError,
+    SourceError,
+    TransientSourceError,
+)
+from sigmax_tasks.models.observations import DataNeed, Observation
+from sigmax_tasks.settings.sources import SourceSettings
+from sigmax_tasks.sources.addresses import Addresses
+from sigmax_tasks.sources.call import Call, bad_payload
+from sigmax_tasks.sources.candidates import Candidate, Lookup
+from sigmax_tasks.sources.http import HttpClient, Meter
+from sigmax_tasks.sources.registry import Provider
+from sigmax_tasks.sources.standing import Standing, pause
+from sigmax_tasks.sources.transport import OfflineError
+
+logger = logging.getLogger(__name__)
+
+_SHARE_WHILE_OTHERS_WAIT: Final = 0.6
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """``max_retries`` rounds after the first; the first wait is up to ``first_delay_seconds``."""
+
+    max_retries: int
+    first_delay_seconds: float
+
+
+@dataclass(frozen=True)
+class FetchContext:
+    """The circumstances of one gather.
+
+    ``should_stop`` is polled between attempts and while waiting (at least every 0.2 s);
+    ``on_attempt`` gets the attempt's number (from 1) and the provider. ``may_retry`` is asked
+    before and while waiting for another round. All are called from the desk's threads, several at
+    a time.
+    """
+
+    symbol: Symbol
+    clock: RunClock
+    deadline: Deadline
+    data_mode: DataMode
+    addresses: Addresses
+    retry: RetryPolicy
+    should_stop: Callable[[], bool]
+    on_attempt: Callable[[int, str], None]
+    may_retry: Callable[[], bool] = lambda: True
+
+    def gives_up(self) -> bool:
+        """Whether there is no point in waiting for another round."""
+        return self.should_stop() or not self.may_retry()
+
+
+@dataclass
+class Result:
+    """What came of one lookup. ``failures`` are the last words of each provider, by name."""
+
+    observation: Observation | None
+    failures: dict[str, SourceError]
+    rounds: int
+    ended: str = ""
+
+
+class Barred:
+    """Providers that do not serve this place, for the rest of one gather."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._errors: dict[str, PermanentSourceError] = {}
+
+    def why(self, provider: str) -> SourceError | None:
+        with self._lock:
+            return self._errors.get(provider)
+
+    def note(self, error: SourceError) -> None:
+        if isinstance(error, NeverHereError):
+            with self._lock:
+                self._errors[error.provider] = error
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Runs lookups with what a desk has: providers, client, memory. Thread-safe."""
+
+    settings: SourceSettings
+    providers: Mapping[str, Provider]
+    http: HttpClient
+    standing: Standing
+    max_response_bytes: int
+    jitter: Callable[[], float]
+
+    def run(self, lookup: Lookup, context: FetchContext, meter: Meter, barred: Barred) -> Result:
+        """The rounds of one lookup."""
+        result = Result(None, {}, 0)
+        left = list(lookup.candidates)
+        last_round = 1 + max(0, context.retry.max_retries)
+        for number in range(1, last_round + 1):
+            result.rounds = number
+            left = self._round(number, left, lookup, context, meter, barred, result)
+            if result.observation is not None or result.ended or not left:
+                return result
+            errors = [result.failures[c.label] for c in left]
+            if number == last_round or all(isinstance(e, OfflineError) for e in errors):
+                return result
+            delay = self._delay(number, errors, context.retry)
+            if delay >= context.deadline.remaining:
+                return result
+            if not pause(delay, context.deadline, context.gives_up):
+                result.ended = _ending(context) if context.may_retry() else ""
+                return result
+        return result
+
+    def _round(
+        self,
+        number: int,
+        candidates: Sequence[Candidate],
+        lookup: Lookup,
+        context: FetchContext,
+        meter: Meter,
+        barred: Barred,
+        result: Result,
+    ) -> list[Candidate]:
+        """Ask each candidate once; those worth another round."""
+        again = []
+        for position, candidate in enumerate(candidates):
+            if context.should_stop() or context.deadline.passed:
+                result.ended = _ending(context)
+                return []
+            base_url = context.addresses.base_url(candidate.provider_id)
+            error = barred.why(candidate.provider_id) or self.standing.objection(
+                candidate.provider_id, base_url
+            )
+            if error is None:
+                context.on_attempt(number, candidate.provider_id)
+                others_wait = position + 1 < len(candidates)
+                call = self._call(candidate, context, meter, base_url, others_wait)
+                try:
+                    result.observation = self._ask(candidate, lookup.need, call)
+                except SourceError as caught:
+                    error = caught
+                    self.standing.failed(base_url, error)
+                    barred.note(error)
+                else:
+                    self.standing.answered(candidate.provider_id, base_url)
+                    return []
+            result.failures[candidate.label] = error
+            logger.debug("%s of %s: %s", lookup.need.label, candidate.label, error)
+            if error.transient:
+                again.append(candidate)
+        return again
+
+    def _ask(self, candidate: Candidate, need: DataNeed, call: Call) -> Observation:
+        provider = self.providers[candidate.provider_id]
+        try:
+            return provider.family.fetch(need, call)
+        except SourceError:
+            raise
+        except ValidationError as error:
+            raise bad_payload(candidate.provider_id, error) from error
+        except Exception as error:  # an adapter of the user's may raise anything
+            logger.warning("adapter of %s failed", candidate.provider_id, exc_info=True)
+            raise BadPayloadError(
+                candidate.provider_id, f"its adapter failed: {type(error).__name__}: {error}"
+            ) from error
+
+    def _call(
+        self,
+        candidate: Candidate,
+        context: FetchContext,
+        meter: Meter,
+        base_url: str,
+        others_wait: bool,
+    ) -> Call:
+        provider = self.providers[candidate.provider_id]
+        left = context.deadline.remaining
+        share = left * _SHARE_WHILE_OTHERS_WAIT if others_wait else left
+        return Call(
+            provider_id=candidate.provider_id,
+            provider=provider.settings,
+            options=provider.options,
+            base_url=base_url,
+            settings=self.settings,
+            http=self.http,
+            meter=meter,
+            clock=context.clock,
+            deadline=Deadline.after(min(provider.settings.timeout_seconds, share)),
+            data_mode=context.data_mode,
+            max_response_bytes=self.max_response_bytes,
+            series=candidate.series,
+            stopped=context.should_stop,
+        )
+
+    def _delay(self, number: int, errors: Sequence[SourceError], retry: RetryPolicy) -> float:
+        """Seconds to wait after round ``number``: jitter, or the shortest stated wait if longer."""
+        backoff = self.jitter() * retry.first_delay_seconds * float(2 ** (number - 1))
+        stated = [
+            e.retry_after_seconds or 0.0 for e in errors if isinstance(e, TransientSourceError)
+        ]
+        return max(backoff, min(stated, default=0.0))
+
+
+def _ending(context: FetchContext) -> str:
+    return "deadline" if context.deadline.passed else "stopped"

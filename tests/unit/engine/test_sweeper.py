@@ -1,0 +1,167 @@
+"""What the watchdog does about each way a run can get stuck."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+
+import fakeredis
+import pytest
+
+from sigmax_planner.canvas import CLOSE_BATCH, FINALIZE_RUN
+from sigmax_tasks import clock, sweeper
+from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.settings import load_settings
+from sigmax_tasks.settings.layers import shipped_folder
+from sigmax_tasks.store import OpenRun, RunStore
+
+from .builders import START, open_run, outcome, runtime
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self):
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Watched:
+    """A sweeper whose messages are recorded instead of sent."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fake: FakeClock) -> None:
+        self.fake = fake
+        self.client = fakeredis.FakeRedis(decode_responses=True)
+        self.store = RunStore(self.client, runtime(sweep_interval_seconds=0.001))
+        self.sent: list[tuple[object, ...]] = []
+        settings = load_settings(shipped_folder(), environ={}).settings
+        place = SimpleNamespace(
+            store=self.store, settings=settings, load=self.load, of=lambda run: (settings, None)
+        )
+        self.sweeper = sweeper.Sweeper(place)
+
+        def record(_app: object, *what: object) -> SimpleNamespace:
+            return SimpleNamespace(apply_async=lambda: self.sent.append(what))
+
+        def dispatch(_store, run, step, outcomes, *, only=None):
+            self.sent.append(("chord", run.run_id, step, *sorted(only)))
+
+        monkeypatch.setattr(sweeper, "control_signature", record)
+        monkeypatch.setattr(sweeper, "dispatch", dispatch)
+
+    def load(self, run_id: str) -> OpenRun | None:
+        return self.store.load(run_id) if self.store.is_open(run_id) else None
+
+    def after(self, seconds: float) -> list[tuple[object, ...]]:
+        self.fake.sleep(seconds)
+        self.client.delete("sigmax:watch")
+        self.sent.clear()
+        self.sweeper.sweep()
+        return list(self.sent)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    fake = FakeClock()
+    with clock.use_clock(fake):
+        watched = Watched(monkeypatch, fake)
+        yield watched
+        watched.client.close()
+
+
+def test_a_run_that_was_never_started_is_started(watched: Watched) -> None:
+    run = open_run()
+    watched.store.create(run, "{}")
+    assert watched.after(0.1) == []
+    assert watched.after(3) == [(CLOSE_BATCH, run.run_id, 0)]
+
+
+def test_a_complete_batch_whose_chord_was_lost_goes_on(watched: Watched) -> None:
+    run = open_run()
+    watched.store.create(run, "{}")
+    watched.store.claim_step(run.run_id, 0)
+    watched.store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED))
+    assert watched.after(0.1) == []
+    assert watched.after(3) == [(CLOSE_BATCH, run.run_id, 1)]
+
+
+def test_a_task_whose_worker_died_is_sent_again_then_given_up(watched: Watched) -> None:
+    run = open_run(seconds=600)
+    watched.store.create(run, "{}")
+    watched.store.claim_step(run.run_id, 0)
+    for again in range(2):
+        watched.store.hold_lease(run.run_id, "technical", f"owner-{again}")
+        watched.store.mark_started(run.run_id, "technical")
+        assert watched.after(1) == [], "its lease holds"
+        watched.client.delete(f"sigmax:lease:{run.run_id}:technical")
+        assert watched.after(7) == [("chord", run.run_id, 0, "technical")]
+    watched.store.mark_started(run.run_id, "technical")
+    watched.after(7)
+    lost = watched.store.outcomes(run.run_id)["technical"]
+    assert lost.status is TaskStatus.FAILED
+    assert lost.reason == "its worker died 3 times"
+    assert lost.attempts == 3
+
+
+def test_a_task_that_nobody_took_is_sent_again_after_the_stall_time(watched: Watched) -> None:
+    run = open_run(seconds=600)
+    watched.store.create(run, "{}")
+    watched.store.claim_step(run.run_id, 0)
+    assert watched.after(20) == []
+    assert watched.after(11) == [("chord", run.run_id, 0, "technical")]
+    assert watched.after(1) == [], "it is given the same time again"
+
+
+def test_a_batch_out_of_time_goes_on_without_its_missing_tasks(watched: Watched) -> None:
+    run = open_run(seconds=600)
+    watched.store.create(run, "{}")
+    watched.store.claim_step(run.run_id, 0)
+    assert (CLOSE_BATCH, run.run_id, 1) in watched.after(70)
+    given_up = watched.store.outcomes(run.run_id)["technical"]
+    assert given_up.status is TaskStatus.SKIPPED
+    assert "out of time" in given_up.reason
+
+
+def test_a_run_past_its_deadline_is_finalised_and_not_in_every_round(watched: Watched) -> None:
+    run = open_run(seconds=10)
+    watched.store.create(run, "{}")
+    (message,) = watched.after(9.5)
+    assert message[:2] == (FINALIZE_RUN, run.run_id)
+    assert "deadline" in str(message[2])
+    assert watched.after(1) == []
+    assert len(watched.after(5)) == 1
+
+
+def test_a_finaliser_that_was_lost_is_sent_again(watched: Watched) -> None:
+    run = open_run(seconds=600)
+    watched.store.create(run, "{}")
+    for step in (0, 1, 2):
+        watched.store.claim_step(run.run_id, step)
+    assert watched.after(0.1) == []
+    assert watched.after(6) == [(FINALIZE_RUN, run.run_id)]
+
+
+def test_a_run_that_is_gone_is_taken_off_the_list(watched: Watched) -> None:
+    run = open_run()
+    watched.store.create(run, "{}")
+    watched.client.delete(f"sigmax:run:{run.run_id}")
+    watched.load = lambda run_id: None
+    watched.sweeper._place.load = lambda run_id: None
+    assert watched.after(1) == []
+    assert watched.store.live_runs() == ()
+
+
+def test_one_worker_at_a_time_watches(watched: Watched) -> None:
+    watched.store.create(open_run(), "{}")
+    watched.store.take_watch("another", 60)
+    watched.sweeper.sweep()
+    watched.fake.sleep(10)
+    watched.sweeper.sweep()
+    assert watched.sent == []

@@ -1,0 +1,246 @@
+"""The whole desk against the simulator: every kind of need, determinism, faults, look-ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sigmax_planner.models import DataMode
+from sigmax_tasks.clock import Deadline, RunClock
+from sigmax_tasks.models.observations import Candles, DataNeed, Observation
+from sigmax_tasks.settings.sources import SourceSettings
+from sigmax_tasks.simulator import SimulatorServer
+from sigmax_tasks.sources import Addresses, FetchContext, Gathered, RetryPolicy, SourceDesk
+from sigmax_tasks.sources.call import newest_time
+
+AS_OF = datetime(2026, 1, 10, 13, 7, 21, 500_000, tzinfo=UTC)
+
+
+def need(
+    source: str, kind: str, name: str = "", limit: int = 30, *, market: bool = False
+) -> DataNeed:
+    return DataNeed(
+        source=source, kind=kind, name=name, limit=limit, symbol=None if market else "BTC/USDT"
+    )
+
+
+EXCHANGE_NEEDS = [
+    *(
+        need("price_data", "candles", frame, 40)
+        for frame in ("5m", "1h", "2h", "4h", "12h", "1d", "1w")
+    ),
+    need("volume_data", "candles", "1d", 20),
+    need("price_data", "ticker"),
+    need("orderbook", "order_book", limit=50),
+    need("volume_data", "trades", limit=100),
+    need("historical_data", "candles", "1d", 1200),
+]
+OTHER_NEEDS = [
+    need("derivatives", "funding"),
+    need("news", "texts", market=True),
+    need("social", "texts", market=True),
+    need("fear_greed", "fear_greed", market=True),
+    *(
+        need("onchain", "series", name)
+        for name in (
+            "active_addresses",
+            "transactions",
+            "hash_rate",
+            "difficulty",
+            "fees",
+            "mvrv",
+            "exchange_inflow",
+            "exchange_outflow",
+        )
+    ),
+    need("onchain", "measures", "fee_rates"),
+    need("coingecko", "measures", "coin_profile"),
+    need("coingecko", "measures", "global", market=True),
+    need("defillama", "series", "chain_tvl"),
+    need("defillama", "measures", "fees"),
+    *(
+        need("macro_data", "series", name, market=True)
+        for name in (
+            "us10y",
+            "us2y",
+            "yield_curve_10y2y",
+            "vix",
+            "sp500",
+            "dollar_index",
+            "gold",
+            "oil",
+            "fed_funds",
+            "m2",
+            "fed_balance_sheet",
+        )
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorServer]:
+    with SimulatorServer() as server:
+        yield server
+
+
+@pytest.fixture
+def desk(settings: SourceSettings) -> Iterator[SourceDesk]:
+    made = SourceDesk(settings, max_concurrent_calls=6, max_response_bytes=50_000_000)
+    yield made
+    made.close()
+
+
+def gather(
+    desk: SourceDesk,
+    settings: SourceSettings,
+    root: str,
+    needs: list[DataNeed],
+    *,
+    seed: int = 5,
+    as_of: datetime = AS_OF,
+    **changes: Any,
+) -> Gathered:
+    given: dict[str, Any] = {
+        "symbol": "BTC/USDT",
+        "clock": RunClock(as_of),
+        "deadline": Deadline.after(30),
+        "data_mode": DataMode.SIMULATED,
+        "addresses": Addresses.simulated(settings, root, seed=seed, as_of=as_of),
+        "retry": RetryPolicy(2, 0.01),
+        "should_stop": lambda: False,
+        "on_attempt": lambda number, provider: None,
+    }
+    return desk.gather(needs, FetchContext(**{**given, **changes}))
+
+
+def facts(observations: tuple[Observation, ...]) -> list[dict[str, Any]]:
+    return [o.model_dump(exclude={"lineage": {"fetched_at"}}) for o in observations]
+
+
+def test_every_kind_of_need_is_met(
+    desk: SourceDesk, settings: SourceSettings, simulator: SimulatorServer
+) -> None:
+    needs = EXCHANGE_NEEDS + OTHER_NEEDS
+    gathered = gather(desk, settings, simulator.url, needs)
+    assert gathered.missing == ()
+    assert gathered.attempts == 1
+    assert gathered.cost_usd == Decimal(0)
+    met = {
+        (o.lineage.source, o.lineage.kind, getattr(o.data, "name", ""))
+        for o in gathered.observations
+    }
+    assert {(n.source, n.kind) for n in needs} == {(source, kind) for source, kind, _ in met}
+    ids = [o.lineage.observation_id for o in gathered.observations]
+    assert len(set(ids)) == len(ids)
+    for observation in gathered.observations:
+        newest = newest_time(observation.data)
+        assert newest is None or newest <= AS_OF
+        assert observation.lineage.observed_at <= AS_OF
+        assert observation.lineage.simulated
+        assert "127.0.0.1" not in observation.lineage.endpoint
+        assert "/sim/" not in observation.lineage.endpoint
+
+
+def test_the_same_world_gives_the_same_observations(
+    desk: SourceDesk, settings: SourceSettings, simulator: SimulatorServer
+) -> None:
+    needs = [EXCHANGE_NEEDS[3], need("price_data", "ticker"), need("macro_data", "series", "gold")]
+    first, second = (gather(desk, settings, simulator.url, needs) for _ in range(2))
+    assert facts(first.observations) == facts(second.observations)
+    other = gather(desk, settings, simulator.url, needs, seed=6)
+    assert facts(first.observations) != facts(other.observations)
+
+
+@pytest.mark.parametrize("provider", ["kraken", "coinbase", "binance"])
+def test_each_exchange_alone_meets_the_needs_of_a_market(
+    settings: SourceSettings, simulator: SimulatorServer, provider: str
+) -> None:
+    alone = {
+        name: source.model_copy(update={"providers": (provider,)})
+        for name, source in settings.data_sources.items()
+    }
+    only = settings.model_copy(update={"data_sources": alone})
+    desk = SourceDesk(only, max_concurrent_calls=6, max_response_bytes=50_000_000)
+    try:
+        gathered = gather(desk, only, simulator.url, EXCHANGE_NEEDS)
+    finally:
+        desk.close()
+    assert gathered.missing == ()
+    assert gathered.providers == (provider,)
+    for observation in gathered.observations:
+        data = observation.data
+        if isinstance(data, Candles) and observation.lineage.source == "price_data":
+            assert len(data.rows) == 40
+
+
+def test_coarse_candles_agree_over_the_exchanges_ways_of_giving_them(
+    settings: SourceSettings, desk: SourceDesk, simulator: SimulatorServer
+) -> None:
+    """12h is native at one exchange and aggregated at the others; the bounds are the same."""
+    gathered = gather(desk, settings, simulator.url, [need("price_data", "candles", "1w", 8)])
+    (found,) = gathered.observations
+    assert isinstance(found.data, Candles)
+    assert {datetime.fromtimestamp(r[0] / 1000, UTC).weekday() for r in found.data.rows} == {0}
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"kind": "error", "status": 503}, "kraken: HTTP 503"),
+        ({"kind": "geo_block"}, "kraken: not served here"),
+        ({"kind": "html_200"}, "kraken: a page of HTML or XML in place of JSON"),
+        ({"kind": "malformed"}, "kraken: not JSON"),
+        ({"kind": "cut"}, "kraken: connection lost"),
+        ({"kind": "down"}, "kraken: connection lost"),
+        ({"kind": "rate429", "retry_after": 0}, "kraken: HTTP 429"),
+    ],
+)
+def test_a_faulty_exchange_is_replaced_by_the_next(
+    settings: SourceSettings, desk: SourceDesk, fault: dict[str, Any], says: str
+) -> None:
+    with SimulatorServer(faults={"providers": {"kraken": [fault]}}) as server:
+        ask = [need("price_data", "candles", "1d", 10)]
+        gathered = gather(desk, settings, server.url, ask)
+        assert gathered.providers == ("coinbase",)
+        server.faults.replace({"providers": {"*": [fault]}})
+        lost = gather(desk, settings, server.url, ask, as_of=AS_OF.replace(hour=14))
+        assert says in lost.missing[0].reason
+        assert "coinbase: " in lost.missing[0].reason
+        assert "binance: " in lost.missing[0].reason
+
+
+def test_a_replay_knows_nothing_later_than_its_time(
+    settings: SourceSettings, desk: SourceDesk, shared_data: Path
+) -> None:
+    as_of = datetime(2023, 6, 15, 10, 30, tzinfo=UTC)
+    with SimulatorServer(replay_dir=shared_data) as server:
+        needs = [
+            need("historical_data", "candles", "1d", 400),
+            need("price_data", "candles", "4h", 100),
+            need("fear_greed", "fear_greed", market=True),
+            need("macro_data", "series", "us10y", market=True),
+            need("onchain", "measures", "fee_rates"),
+        ]
+        gathered = gather(
+            desk,
+            settings,
+            server.url,
+            needs,
+            as_of=as_of,
+            clock=RunClock(as_of),
+            data_mode=DataMode.REPLAY,
+            addresses=Addresses.replay(settings, server.url, as_of=as_of),
+        )
+    assert len(gathered.observations) == 4
+    for observation in gathered.observations:
+        newest = newest_time(observation.data)
+        assert newest is not None
+        assert newest <= as_of
+        assert not observation.lineage.simulated
+    (missing,) = gathered.missing
+    assert missing.reason.startswith("mempool: not recorded")
