@@ -33,8 +33,7 @@ class Replaying:
         yield None
         if self.not_there in run_ids:
             raise RunNotFoundError(str(self.not_there), "the run store")
-        for event in story(make_plan(), SECOND)[: 5 if FIRST in run_ids else None]:
-            yield event
+        yield from story(make_plan(), SECOND)[: 5 if FIRST in run_ids else None]
         if FIRST in run_ids:
             raise RunCancelledError(FIRST)
 
