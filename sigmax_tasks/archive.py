@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -74,6 +75,8 @@ class RunArchive:
             return Dossier.model_validate_json(gzip.decompress(path.read_bytes()))
         except FileNotFoundError:
             raise RunNotFoundError(run_id, str(self._folder)) from None
+        except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise _unreadable(path) from error
 
     def load(self, run_id: str) -> RunRecord:
         """The record of that id; :class:`RunNotFoundError` when it is not kept."""
@@ -82,6 +85,8 @@ class RunArchive:
             return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunNotFoundError(run_id, str(self._folder)) from None
+        except ValueError as error:
+            raise _unreadable(path) from error
 
     def ids(self) -> tuple[str, ...]:
         """Ids of the kept runs, newest first."""
@@ -95,3 +100,9 @@ class RunArchive:
         if not self._folder.is_dir():
             return []
         return sorted(self._folder.glob("[0-9]*.json"), key=lambda path: path.stem, reverse=True)
+
+
+def _unreadable(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is damaged or of another version", advice="move it away to go on"
+    )

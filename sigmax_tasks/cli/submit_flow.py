@@ -18,6 +18,7 @@ from sigmax_tasks.cli.submission import SIMULATOR_URL, Submission, Typed, prepar
 from sigmax_tasks.client import Client, SubmittedRun
 from sigmax_tasks.cluster import Cluster, open_cluster
 from sigmax_tasks.errors import ConfigurationError, RunNotFoundError, SigmaxError
+from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.report.decision_view import banner_text, run_header, runs_header
 from sigmax_tasks.report.numbers import data_banner
@@ -68,6 +69,8 @@ def submit_runs(
     if settings.planning.debug.dry_run:
         _print_plans(submission.plans, terminal, as_json=as_json)
         return ExitCode.OK
+    for plan in submission.plans:
+        check_handlers(plan.tasks)
     if no_wait:
         _refuse_orphans(submission, settings, broker)
     for note in dict.fromkeys(note for plan in submission.plans for note in plan.notes):

@@ -253,13 +253,13 @@ def _debate(decision: Decision) -> list[RenderableType]:
 
 
 def _case(name: str, case: Case) -> list[RenderableType]:
-    hidden = len(case.arguments) - _MOST_ARGUMENTS
-    more = f", {hidden} more" if hidden > 0 else ""
-    head = Text.assemble((name, "bold"), (f"  {case.total:.2f}{more}", "dim"))
+    shown = case.arguments[:_MOST_ARGUMENTS]
+    part = f", {len(shown)} of {len(case.arguments)}" if len(shown) < len(case.arguments) else ""
+    head = Text.assemble((name, "bold"), (f"  total {case.total:.2f}{part}", "dim"))
     if not case.arguments:
         return [head, Text("  no argument", style="dim")]
     table = grid(2)
-    for argument in case.arguments[:_MOST_ARGUMENTS]:
+    for argument in shown:
         table.add_row(f"{argument.weight:.2f}", _claim(argument))
     return [head, indented(table)]
 
@@ -296,11 +296,14 @@ def _research_line(research: RunSummary) -> str:
         parts.append(f"{research.failed} failed")
     if research.skipped:
         parts.append(f"{research.skipped} skipped")
-    return (
-        f"{count(research.total_tasks, 'task')}: {', '.join(parts)}; "
-        f"{seconds_text(research.duration_seconds)}, one by one "
-        f"{seconds_text(research.sequential_seconds)}, speed-up {research.speedup:.2f}"
-    )
+    line = f"{count(research.total_tasks, 'task')}: {', '.join(parts)}"
+    if research.speedup > 0:
+        together = research.sequential_seconds / research.speedup
+        line += (
+            f" in {seconds_text(together)}, one by one {seconds_text(research.sequential_seconds)}:"
+            f" speed-up {research.speedup:.2f}"
+        )
+    return f"{line}; decided after {seconds_text(research.duration_seconds)}"
 
 
 def _cost_line(cost: Cost) -> str:

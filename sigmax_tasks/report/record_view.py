@@ -56,7 +56,7 @@ def record_view(
     parts += _missing(record.research)
     parts += [Text(), validation_view(decision.validation)]
     sources = ", ".join(decision.validation.sources_seen) or "none"
-    parts.append(Text(f"  sources seen: {clean_text(sources)}"))
+    parts.append(indented(Text(f"sources seen: {clean_text(sources)}")))
     if decision.validation.gaps:
         parts += block("Gaps", indented(gaps_table(decision.validation.gaps)))
     parts += _debate(record)
@@ -174,8 +174,7 @@ def _debate(record: RunRecord) -> list[RenderableType]:
     debate = record.decision.debate
     parts: list[RenderableType] = []
     for name, case in (("For a rise", debate.bull), ("For a fall", debate.bear)):
-        head = Text.assemble((name, "bold"), (f"  {case.total:.2f}", "dim"))
-        parts += [Text(), head, indented(_arguments(case))]
+        parts += block(name, indented(_arguments(case)), note=f"total {case.total:.2f}")
     words = f"net {debate.net:+.2f} after {count(debate.rounds, 'round')} ({debate.method}): "
     parts.append(Text(words + clean_text(debate.arithmetic, limit=1000), style="dim"))
     return parts
@@ -209,8 +208,8 @@ def _analysis(analysis: Analysis) -> list[RenderableType]:
         f"score {analysis.score:+.2f}, confidence {analysis.confidence:.2f} "
         f"(cap {analysis.confidence_cap:.2f}), regime {clean_text(analysis.regime)}"
     )
-    lines = [Text(f"  {clean_text(line)}", style="dim") for line in analysis.reasoning]
-    return [*block("Analysis", indented(Group(Text(head), table))), *lines]
+    lines = [Text(clean_text(line), style="dim") for line in analysis.reasoning]
+    return block("Analysis", indented(Group(Text(head), table, *lines)))
 
 
 def _risk(risk: RiskAssessment) -> list[RenderableType]:
@@ -249,6 +248,6 @@ def _provenance(record: RunRecord) -> RenderableType:
     table = grid(2)
     table.add_row("decision", Text(record.decision.decision_hash or MISSING))
     table.add_row("settings", Text(record.settings_hash))
-    for name, version in sorted(record.versions.items()):
-        table.add_row(Text(clean_text(name)), Text(clean_text(version)))
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items()))
+    table.add_row("made with", Text(clean_text(versions)))
     return table

@@ -121,7 +121,9 @@ def test_embedded_run_gives_one_decision_and_leaves_nothing_behind(tmp_path: Pat
 def test_the_same_seed_gives_the_same_decision(tmp_path: Path) -> None:
     lines = [
         json.loads(
-            run_cli("ETH/USDT", "--data", "simulated", "--seed", "5", "--json", home=tmp_path).stdout
+            run_cli(
+                "ETH/USDT", "--data", "simulated", "--seed", "5", "--json", home=tmp_path
+            ).stdout
         )
         for _ in range(2)
     ]
@@ -252,7 +254,14 @@ def test_one_failing_source_leaves_a_decision_with_that_gap(tmp_path: Path) -> N
     faults = {"providers": {"reddit": [{"kind": "error", "status": 503}]}}
     with SimulatorServer(faults=faults) as server:
         done = run_cli(
-            *("BTC/USDT", "--data", "simulated", "--json", "--set", "task_execution.retry_delay=0.1"),
+            *(
+                "BTC/USDT",
+                "--data",
+                "simulated",
+                "--json",
+                "--set",
+                "task_execution.retry_delay=0.1",
+            ),
             home=tmp_path,
             SIGMAX_SIMULATOR_URL=server.url,
         )
@@ -270,7 +279,14 @@ def test_one_failing_source_leaves_a_decision_with_that_gap(tmp_path: Path) -> N
 def test_no_source_at_all_is_a_hold_that_is_not_validated(tmp_path: Path) -> None:
     with SimulatorServer(faults={"providers": {"*": [{"kind": "down"}]}}) as server:
         done = run_cli(
-            *("BTC/USDT", "--data", "simulated", "--json", "--set", "task_execution.retry_delay=0.1"),
+            *(
+                "BTC/USDT",
+                "--data",
+                "simulated",
+                "--json",
+                "--set",
+                "task_execution.retry_delay=0.1",
+            ),
             home=tmp_path,
             SIGMAX_SIMULATOR_URL=server.url,
         )

@@ -219,6 +219,14 @@ def test_watching_a_run_that_is_cancelled_ends_with_5(run_sigmax: Run, script: S
     assert run_sigmax("watch", NEW, "--broker", "redis://h").exit_code == 5
 
 
+def test_watching_a_run_that_is_in_no_list(run_sigmax: Run, script: Script) -> None:
+    script.errors["BTC/USDT"] = RunCancelledError
+    assert run_sigmax("watch", OLD, "--broker", "redis://h").exit_code == 5
+    script.errors["BTC/USDT"] = lambda run_id: RunNotFoundError(run_id, "the run store")
+    assert run_sigmax("watch", OLD, "--broker", "redis://h").exit_code == 2
+    assert run_sigmax("watch", "abcd", "--broker", "redis://h").exit_code == 2
+
+
 def test_cancel_stops_an_open_run_only(run_sigmax: Run, script: Script) -> None:
     script.live = ((NEW, 1_800_000_000.0),)
     assert run_sigmax("cancel", "bbbb", "--broker", "redis://h").exit_code == 2

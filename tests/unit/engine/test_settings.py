@@ -141,4 +141,6 @@ def test_a_run_keeps_the_settings_it_was_submitted_with() -> None:
 
 def test_verbose_planning_by_its_environment_variable() -> None:
     environ = {"VERBOSE_PLANNING": "true"}
-    assert load_settings(shipped_folder(), environ=environ).settings.planning.features.verbose_planning
+    assert load_settings(
+        shipped_folder(), environ=environ
+    ).settings.planning.features.verbose_planning

@@ -9,9 +9,9 @@ from sigmax_tasks.report.json_line import decision_line, dump_line, record_line
 from tests.unit.report.builders import RUN_ID, make_record
 
 KEYS = [
-    "run_id", "symbol", "risk_profile", "data_mode", "simulated", "action", "confidence",
+    "run_id", "symbol", "risk_profile", "data_mode", "simulated", "as_of", "action", "confidence",
     "size_fraction", "reference_price", "stop_price", "take_profit_price", "horizon_hours",
-    "score", "validation", "debate", "risk", "research", "cost", "plan", "decision_hash",
+    "score", "reasons", "vetoes", "would_change", "validation", "debate", "risk", "research", "cost", "plan", "decision_hash",
     "created_at",
 ]  # fmt: skip
 PLAN_KEYS = {

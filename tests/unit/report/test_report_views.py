@@ -142,14 +142,14 @@ def test_the_decision_says_it_all() -> None:
         "72 h",
         "score 0.87, needs 0.70",
         "completeness",
-        "For a rise  0.65",
+        "For a rise  total 0.65",
         "0.31  EMA 20 is above EMA 50",
-        "For a fall  0.26",
+        "For a fall  total 0.26",
         "net +0.43: (0.65 - 0.26)",
         "social",
         "no provider answered (403)",
         "a close below 94,010 USDT",
-        "6 tasks: 6 completed; 4.2 s, one by one 9.0 s, speed-up 2.14",
+        "6 tasks: 6 completed in 4.2 s, one by one 9.0 s: speed-up 2.14",
         "estimated $0.19, actual $0.0072, no limit",
         f"sigmax show {RUN_ID}",
     ):
@@ -185,12 +185,13 @@ def test_a_live_run_without_any_data_names_the_mode_that_works_offline() -> None
 
 def test_at_most_five_arguments_a_side_are_shown() -> None:
     text = render(decision_view(hostile_record()), 200)
-    assert "For a rise  8.00, 3 more" in text
+    assert "For a rise  total 8.00, 5 of 8" in text
     assert text.count("1.00  [bold red]") == 5
 
 
 def test_the_whole_record_shows_workers_attempts_rebuttals_and_hashes() -> None:
     text = render(record_view(make_record()), 120)
+    assert all(digest in render(record_view(make_record())) for digest in ("ab" * 32, "cd" * 32))
     for expected in ("host-1:4242", "kraken, alternative_me", "older than a day", "ab" * 32,
                      "cd" * 32, "celery", "spread is twice its median", "Kelly 0.22 halved",
                      "macro.rates", "+0.144", "finalize_run"):  # fmt: skip
