@@ -31,6 +31,7 @@ def run_cli(*arguments: str, home: Path, timeout: float = 90, program: Path = SU
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("SIGMAX_", "CELERY_"))}
     return subprocess.run(
         [str(program), *arguments],
+        check=False,
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -11,7 +11,8 @@ from tests.unit.report.builders import RUN_ID, make_record
 KEYS = [
     "run_id", "symbol", "risk_profile", "data_mode", "simulated", "as_of", "action", "confidence",
     "size_fraction", "reference_price", "stop_price", "take_profit_price", "horizon_hours",
-    "score", "reasons", "vetoes", "would_change", "validation", "debate", "risk", "research", "cost", "plan", "decision_hash",
+    "score", "reasons", "vetoes", "would_change", "validation", "debate", "risk", "research",
+    "cost", "plan", "decision_hash",
     "created_at",
 ]  # fmt: skip
 PLAN_KEYS = {
