@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test lint bench clean setup
+.PHONY: demo test lint bench chaos clean setup
 
 setup: $(READY)
 
@@ -32,7 +32,11 @@ lint: $(READY)
 
 # Benchmarks, each a script of its own; see docs/ARCHITECTURE.md.
 bench: $(READY)
-	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in tests/bench/bench_*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script || exit 1; done
+
+# Every fault at every moment on real processes, five runs each, as a table (about six minutes).
+chaos: $(READY)
+	$(BIN)/python -m tests.chaos.matrix 5
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -155,19 +155,28 @@ class TaskTemplate(Message):
     estimate_basis: str = "static"
 
 
+def _time_limit(fields: dict[str, Any]) -> float:
+    """The checked time limit of a task; pydantic does not ask where a field before is wrong."""
+    return float(fields["timeout_seconds"])
+
+
 class ResearchTask(Message):
-    """A task of a plan. Estimates are those used for this plan, with their basis."""
+    """A task of a plan. Estimates are those used for this plan, with their basis.
+
+    A task made by hand may leave out what has a default: the estimated seconds are then the time
+    limit, and an empty ``handler`` is left to whoever runs the task.
+    """
 
     task_id: TaskId
     name: str
     priority: TaskPriority
-    data_sources: tuple[str, ...]
+    data_sources: tuple[str, ...] = ()
     dependencies: tuple[str, ...] = ()
     timeout_seconds: float = Field(gt=0)
-    estimated_seconds: float = Field(gt=0)
-    estimated_cost_usd: Usd = Field(ge=0)
+    estimated_seconds: float = Field(default_factory=_time_limit, gt=0)
+    estimated_cost_usd: Usd = Field(default=Decimal(0), ge=0)
     optional: bool = False
-    handler: str
+    handler: str = ""
     estimate_basis: str = "static"
 
 

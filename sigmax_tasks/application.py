@@ -10,6 +10,7 @@ from kombu import Queue
 from kombu.transport import redis as kombu_redis
 
 from sigmax_planner.canvas import CONTROL_QUEUE, PRIORITY_STEPS, RESEARCH_QUEUE
+from sigmax_tasks.archive import data_folder
 from sigmax_tasks.settings.runtime import RuntimeSettings
 
 DEFAULT_BROKER_URL = "redis://127.0.0.1:6379/0"
@@ -36,7 +37,7 @@ def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
     """An application on that broker, which also holds the (tiny, short-lived) results."""
     app = Celery("sigmax", broker=broker_url, backend=broker_url)
     app.conf.update(
-        include=["sigmax_tasks.tasks", "sigmax_tasks.sweeper"],
+        include=["sigmax_tasks.tasks", "sigmax_tasks.sweeper", "sigmax_tasks.schedule"],
         # JSON only: a pickled message is refused.
         accept_content=["json"],
         task_serializer="json",
@@ -75,6 +76,9 @@ def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         enable_utc=True,
         timezone="UTC",
-        beat_schedule={},
+        beat_scheduler="sigmax_tasks.beat:FileScheduler",
+        beat_schedule_filename=str(data_folder() / "beat.json"),
+        beat_sync_every=1,
+        beat_max_loop_interval=30,
     )
     return app

@@ -6,9 +6,18 @@ this machine, in that order.
 
 from __future__ import annotations
 
+from celery import signals
+
 from sigmax_tasks.application import DEFAULT_BROKER_URL, make_app, survive_broker_restart
+from sigmax_tasks.log_redaction import redact_logs
 from sigmax_tasks.settings import load_settings
+from sigmax_tasks.settings.layers import environment
+from sigmax_tasks.timetable import beat_schedule
 
 survive_broker_restart()
-settings = load_settings().settings
+signals.after_setup_logger.connect(redact_logs)
+signals.after_setup_task_logger.connect(redact_logs)
+loaded = load_settings()
+settings = loaded.settings
 app = make_app(settings.runtime, settings.runtime.broker.url or DEFAULT_BROKER_URL)
+app.conf.beat_schedule = beat_schedule(settings.schedule, loaded.folder, environment())

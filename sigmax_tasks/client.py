@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import redis
+from celery import Celery
+
 from sigmax_planner.canvas import CLOSE_BATCH, control_signature
 from sigmax_planner.models import AnalysisRequest, ResearchPlan
 from sigmax_planner.planner import create_plan
@@ -20,6 +23,7 @@ from sigmax_tasks.errors import (
 )
 from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.ids import check_run_id, new_run_id
+from sigmax_tasks.journal import Journal
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
@@ -30,6 +34,8 @@ TICK_SECONDS = 0.2
 OVERRUN_SECONDS = 8.0
 """How long past its deadline a run may be before the waiting client ends it itself."""
 LOST_CHECK_SECONDS = 2.0
+AWAY_SECONDS = 15.0
+"""How long Redis may be away while runs are followed."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +48,24 @@ class SubmittedRun:
 
 
 class Client:
-    """One connection to a cluster. Not for sharing between threads."""
+    """One connection to a cluster. Not for sharing between threads.
 
-    def __init__(self, settings: Settings, broker_url: str) -> None:
+    ``app`` is the Celery application to send with, on a worker its own; else one is made.
+    """
+
+    def __init__(self, settings: Settings, broker_url: str, *, app: Celery | None = None) -> None:
         self._settings = settings
         self._url = broker_url
         runtime = settings.runtime
         client = connect(broker_url, connect_timeout_seconds=runtime.broker.connect_timeout_seconds)
         self._redis = client
         self._store = RunStore(client, runtime)
-        self._app = make_app(runtime, broker_url)
+        self._owns_app = app is None
+        self._app = make_app(runtime, broker_url) if app is None else app
 
     def close(self) -> None:
-        self._app.close()
+        if self._owns_app:
+            self._app.close()
         self._redis.close()
 
     def check(self) -> None:
@@ -75,9 +86,14 @@ class Client:
 
     def submit(self, request: AnalysisRequest) -> SubmittedRun:
         """Plan, write and start a run. Nothing is written when the plan or a handler is wrong."""
+        settings = self._settings
+        plan = create_plan(request, settings.planning, settings.catalog, clock.now())
+        return self.submit_plan(request, plan)
+
+    def submit_plan(self, request: AnalysisRequest, plan: ResearchPlan) -> SubmittedRun:
+        """Write and start a run of a plan that is made already; its clock starts now."""
         created_at = clock.now()
         settings = self._settings
-        plan = create_plan(request, settings.planning, settings.catalog, created_at)
         check_handlers(plan.tasks)
         seconds = request.deadline_seconds or settings.planning.performance.total_plan_timeout
         run = OpenRun(
@@ -98,15 +114,31 @@ class Client:
     def follow(self, run_ids: Sequence[str]) -> Iterator[ProgressEvent | None]:
         """Events of these runs until each has ended; None about every 0.2 s without news.
 
-        Raises :class:`RunCancelledError`, :class:`RunLostError` (the store lost it) or
-        :class:`NoDecisionError` (nobody ended it in time, not even this client).
+        A Redis that goes away for less than ``AWAY_SECONDS`` costs only that time. Raises
+        :class:`RunCancelledError`, :class:`RunLostError` (the store lost it),
+        :class:`NoDecisionError` (nobody ended it in time, not even this client) or
+        :class:`ClusterUnreachableError`.
         """
         positions = {check_run_id(run_id): "0-0" for run_id in run_ids}
         with reachable(self._url):
-            deadlines = {run_id: self._load(run_id).deadline_at for run_id in positions}
+            deadlines = {run_id: self._store.load(run_id).deadline_at for run_id in positions}
             next_check = clock.monotonic() + LOST_CHECK_SECONDS
+            heard_at = clock.monotonic()
             while positions:
-                events = self._store.read_events(positions, TICK_SECONDS)
+                try:
+                    events = self._store.read_events(positions, TICK_SECONDS)
+                    if clock.monotonic() >= next_check:
+                        next_check = clock.monotonic() + LOST_CHECK_SECONDS
+                        for run_id in tuple(positions):
+                            late = (clock.now() - deadlines[run_id]).total_seconds()
+                            self._look_after(run_id, late)
+                except (redis.ConnectionError, redis.TimeoutError):
+                    if clock.monotonic() - heard_at > AWAY_SECONDS:
+                        raise
+                    clock.sleep(TICK_SECONDS)
+                    yield None
+                    continue
+                heard_at = clock.monotonic()
                 for event in events:
                     yield event
                     if event.run_id not in positions:
@@ -118,11 +150,6 @@ class Client:
                         del positions[event.run_id]
                 if not events:
                     yield None
-                if clock.monotonic() >= next_check:
-                    next_check = clock.monotonic() + LOST_CHECK_SECONDS
-                    for run_id in tuple(positions):
-                        late = (clock.now() - deadlines[run_id]).total_seconds()
-                        self._look_after(run_id, late)
 
     def _look_after(self, run_id: str, late_seconds: float) -> None:
         """Notice a run that vanished, and end one that no worker ends."""
@@ -139,9 +166,6 @@ class Client:
             if self._store.is_open(run_id):
                 waited = (clock.now() - run.created_at).total_seconds()
                 raise NoDecisionError(run_id, waited)
-
-    def _load(self, run_id: str) -> OpenRun:
-        return self._store.load(run_id)
 
     def record(self, run_id: str) -> RunRecord:
         """The result of a finished run; :class:`RunNotFoundError` when there is none."""
@@ -172,6 +196,12 @@ class Client:
             except RunNotFoundError:
                 continue
         return tuple(records)
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of the cluster; what it does may raise Redis's errors."""
+        with reachable(self._url):
+            return self._store.journal
 
     def live_runs(self) -> tuple[tuple[str, float], ...]:
         """(run id, deadline in unix seconds) of open runs, soonest first."""

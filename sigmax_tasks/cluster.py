@@ -15,6 +15,7 @@ import socket
 import subprocess  # starts Redis and the worker, with fixed arguments
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +30,11 @@ from sigmax_tasks.archive import RunArchive, default_folder
 from sigmax_tasks.clock import Deadline
 from sigmax_tasks.errors import ClusterUnreachableError, RunNotFoundError
 from sigmax_tasks.guardian import stop_groups
+from sigmax_tasks.journal import HOME_IS_FILE, HOME_KEY, FileJournal, default_file
+from sigmax_tasks.local_state import find_local
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import RunStore, connect
+from sigmax_tasks.supervisor import Guardian
 
 STOP_GRACE_SECONDS = 1.0
 REDIS_PROGRAMS = ("redis-server", "valkey-server")
@@ -38,10 +42,13 @@ REDIS_PROGRAMS = ("redis-server", "valkey-server")
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where to submit. ``processes`` are the private ones, none for a configured broker."""
+    """Where to submit: a configured broker, the ``local`` one of ``sigmax up``, or a private one.
+
+    ``processes`` are those of a private one.
+    """
 
     broker_url: str
-    kind: Literal["configured", "embedded"]
+    kind: Literal["configured", "local", "embedded"]
     processes: tuple[subprocess.Popen[bytes], ...] = ()
     log_file: Path | None = None
 
@@ -55,12 +62,21 @@ class Cluster:
                 )
 
 
-@contextmanager
-def open_cluster(settings: Settings, broker_url: str | None = None) -> Iterator[Cluster]:
-    """The given or configured broker if there is one, else an embedded cluster for the block."""
+def running_cluster(settings: Settings, broker_url: str | None = None) -> Cluster | None:
+    """The given or configured broker, else the cluster of ``sigmax up``; None without either."""
     url = broker_url or settings.runtime.broker.url
     if url:
-        yield Cluster(url, "configured")
+        return Cluster(url, "configured")
+    local = find_local()
+    return Cluster(local.url, "local") if local is not None else None
+
+
+@contextmanager
+def open_cluster(settings: Settings, broker_url: str | None = None) -> Iterator[Cluster]:
+    """The cluster that runs (see :func:`running_cluster`), else an embedded one for the block."""
+    running = running_cluster(settings, broker_url)
+    if running is not None:
+        yield running
         return
     with embedded_cluster(settings) as cluster:
         yield cluster
@@ -71,23 +87,24 @@ def embedded_cluster(settings: Settings) -> Iterator[Cluster]:
     """A private Redis and worker; finished runs are archived before they stop."""
     archive = RunArchive(default_folder(), keep=settings.runtime.retention.embedded_runs)
     archive.prepare()
+    FileJournal(default_file()).prepare()
     folder = Path(tempfile.mkdtemp(prefix="sigmax-"))
     processes: list[subprocess.Popen[bytes]] = []
-    guardian = _start_guardian(folder)
+    guardian = Guardian(folder)
     try:
         url = _start_redis(settings, folder, processes, guardian)
+        keep_journal_in_file(url)
         log_file = folder / "worker.log"
         processes.append(_start_worker(settings, url, log_file))
-        _tell(guardian, f"pid {processes[-1].pid}")
+        guardian.watch(processes[-1].pid)
         try:
             yield Cluster(url, "embedded", tuple(processes), log_file)
         finally:
-            _archive_runs(settings, url, archive)
+            archive_runs(settings, url, archive)
     finally:
         _stop(processes)
         shutil.rmtree(folder, ignore_errors=True)
-        _tell(guardian, "done")
-        _end_guardian(guardian)
+        guardian.dismiss()
 
 
 def find_redis() -> str:
@@ -107,58 +124,28 @@ def find_redis() -> str:
     )
 
 
-def _start_guardian(folder: Path) -> subprocess.Popen[bytes]:
-    script = Path(__file__).with_name("guardian.py")
-    guardian = subprocess.Popen(  # noqa: S603  # our own arguments
-        [sys.executable, "-I", "-S", str(script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    _tell(guardian, f"folder {folder}")
-    return guardian
-
-
-def _tell(guardian: subprocess.Popen[bytes], line: str) -> None:
-    if guardian.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
-            guardian.stdin.write(f"{line}\n".encode())
-            guardian.stdin.flush()
-
-
-def _end_guardian(guardian: subprocess.Popen[bytes]) -> None:
-    if guardian.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
-            guardian.stdin.close()
-    try:
-        guardian.wait(timeout=3)
-    except subprocess.TimeoutExpired:
-        guardian.kill()
-        guardian.wait()
-
-
 def _start_redis(
     settings: Settings,
     folder: Path,
     processes: list[subprocess.Popen[bytes]],
-    guardian: subprocess.Popen[bytes],
+    guardian: Guardian,
 ) -> str:
     """Start Redis on a free loopback port and wait until it answers; its address."""
     program = find_redis()
     password = secrets.token_urlsafe(24)
     deadline = Deadline.after(settings.runtime.embedded.start_timeout_seconds)
     while True:
-        port = _free_port()
-        process = subprocess.Popen(  # noqa: S603  # our own arguments
-            [program, "-"],
-            stdin=subprocess.PIPE,
-            stdout=(folder / "redis.log").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=folder,
-        )
-        _tell(guardian, f"pid {process.pid}")
+        port = free_port()
+        with (folder / "redis.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603  # our own arguments
+                [program, "-"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=folder,
+            )
+        guardian.watch(process.pid)
         # The configuration goes through a pipe, so the password is in no process list.
         if process.stdin is not None:
             process.stdin.write(_redis_configuration(port, password, folder).encode())
@@ -216,23 +203,40 @@ def _start_worker(settings: Settings, url: str, log_file: Path) -> subprocess.Po
         *("--logfile", str(log_file)),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     ]
-    return subprocess.Popen(  # noqa: S603  # our own arguments
-        [sys.executable, "-m", "celery", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=log_file.open("ab"),
-        env=environ,
-        start_new_session=True,
-    )
+    with log_file.open("ab") as log:
+        return subprocess.Popen(  # noqa: S603  # our own arguments
+            [sys.executable, "-m", "celery", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env=environ,
+            start_new_session=True,
+        )
 
 
-def _archive_runs(settings: Settings, url: str, archive: RunArchive) -> None:
+def keep_journal_in_file(url: str) -> None:
+    """Tell everybody on a Redis of this user alone that the journal is the user's file."""
+    client = connect(url, connect_timeout_seconds=0.5)
+    try:
+        client.set(HOME_KEY, HOME_IS_FILE)
+    finally:
+        client.close()
+
+
+def archive_runs(settings: Settings, url: str, archive: RunArchive) -> None:
+    """Keep finished runs that are not kept yet, before their Redis stops."""
     client = connect(url, connect_timeout_seconds=0.5)
     try:
         store = RunStore(client, settings.runtime)
-        for run_id in store.finished_ids(1000):
+        known = frozenset(archive.ids())
+        for run_id in store.finished_ids(settings.runtime.retention.embedded_runs):
+            if run_id in known:
+                continue
             with contextlib.suppress(RunNotFoundError):
                 archive.save(store.dossier(run_id))
+                entry = store.journal_entry(run_id)
+                if entry is not None:
+                    store.journal.add(entry)
     except redis.RedisError:
         # The private Redis has died; whoever waited for a run has been told.
         return
@@ -242,7 +246,10 @@ def _archive_runs(settings: Settings, url: str, archive: RunArchive) -> None:
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
     """Stop the worker, then Redis; kill what does not stop in time."""
-    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    # Only the main thread may hold off signals; elsewhere the guardian covers an early end.
+    in_main = threading.current_thread() is threading.main_thread()
+    names = (signal.SIGINT, signal.SIGTERM) if in_main else ()
+    before = {name: signal.getsignal(name) for name in names}
     for name in before:
         signal.signal(name, signal.SIG_IGN)
     try:
@@ -261,7 +268,8 @@ def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
             signal.signal(name, handler)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on right now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

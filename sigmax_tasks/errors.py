@@ -13,12 +13,15 @@ __all__ = [
     "ConfigurationError",
     "EngineError",
     "HandlerError",
+    "JournalError",
     "NeverHereError",
     "NoDecisionError",
     "NotOfferedError",
     "PermanentSourceError",
     "RateLimitedError",
+    "ReplayMismatchError",
     "RunCancelledError",
+    "RunFileError",
     "RunLostError",
     "RunNotFoundError",
     "SigmaxError",
@@ -119,6 +122,35 @@ class EngineError(SigmaxError):
 
 class ClusterUnreachableError(EngineError):
     """No answer from the broker, or no worker."""
+
+
+class JournalError(EngineError):
+    """The journal cannot be read or written."""
+
+
+class RunFileError(SigmaxError):
+    """An exported run that cannot be read or written. ``where`` is the file."""
+
+    def __init__(self, where: str, problem: str, *, advice: str = "") -> None:
+        self.where = where
+        super().__init__(f"{where}: {problem}", advice=advice)
+
+
+class ReplayMismatchError(SigmaxError):
+    """Deciding again gave another decision than the one recorded.
+
+    ``differences`` are sentences; ``versions`` the libraries that differ from those of the run.
+    """
+
+    def __init__(self, run_id: str, differences: Iterable[str], versions: Iterable[str]) -> None:
+        self.run_id = run_id
+        self.differences = tuple(differences)
+        self.versions = tuple(versions)
+        said = ", ".join(self.versions) or "none"
+        super().__init__(
+            f"the decision of run {run_id} does not come out again: "
+            f"{'; '.join(self.differences)}; versions that differ from those of the run: {said}"
+        )
 
 
 class RunNotFoundError(EngineError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import version
@@ -12,14 +13,24 @@ from importlib.metadata import version
 from sigmax_planner.models import ResearchPlan
 from sigmax_planner.policy import PlanningPolicy
 from sigmax_tasks import clock
+from sigmax_tasks.errors import JournalError
+from sigmax_tasks.journal import Journal, JournalQuery
 from sigmax_tasks.models.decision import Cost, RunRecord
 from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.models.journal import JournalEntry
 from sigmax_tasks.models.research import RunSummary, TaskDetail, TaskOutcome, TaskStatus
 from sigmax_tasks.runner import ended, worker_identity
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.stages.aggregate import aggregate
+from sigmax_tasks.stages.calibrate import calibrate
 from sigmax_tasks.stages.chain import run_chain
+from sigmax_tasks.stages.compare import compare
 from sigmax_tasks.store import OpenRun, RunStore
+
+logger = logging.getLogger(__name__)
+
+MOST_HISTORY = 2000
+"""How many of the latest decisions of its kind the calibration of a confidence looks at."""
 
 
 def conclude(store: RunStore, settings: Settings, run: OpenRun, unfinished_reason: str) -> bool:
@@ -44,6 +55,11 @@ def conclude(store: RunStore, settings: Settings, run: OpenRun, unfinished_reaso
         outcomes = store.outcomes(run.run_id)
     kept = tuple(outcomes[task.task_id] for task in run.plan.tasks if task.task_id in outcomes)
     record = make_record(settings, run, kept, partial=bool(unfinished))
+    entry: JournalEntry | None = None
+    # Timed no-ops decide on nothing: such a run is not one to remember or to compare with.
+    if not settings.planning.debug.simulate_execution:
+        entry = JournalEntry.of(record, run.request.seed)
+        record = with_history(record, entry, store.journal)
     event = ProgressEvent(
         run_id=run.run_id,
         kind=EventKind.RUN_FINISHED,
@@ -51,7 +67,31 @@ def conclude(store: RunStore, settings: Settings, run: OpenRun, unfinished_reaso
         seconds=record.research.duration_seconds,
         detail=record.decision.action.value,
     )
-    return store.commit(run, record, event)
+    return store.commit(run, record, event, entry)
+
+
+def with_history(record: RunRecord, entry: JournalEntry, journal: Journal) -> RunRecord:
+    """The record with the last decision on its market and the track record of its confidence.
+
+    A journal that cannot be read costs no decision: both stay away, and an alert says so.
+    """
+    try:
+        # Strictly earlier: deciding again about the same moment gives the same answer.
+        earlier = entry.as_of - timedelta(microseconds=1)
+        before = journal.latest(entry.book, not_after=earlier, besides=entry.run_id)
+        query = JournalQuery(profile=entry.profile, data_mode=entry.data_mode, limit=MOST_HISTORY)
+        history = journal.entries(query)
+    except JournalError as error:
+        logger.warning("run %s: %s", record.run_id, error)
+        alerts = (*record.research.alerts, f"no history: {error}")
+        research = record.research.model_copy(update={"alerts": alerts})
+        return record.model_copy(update={"research": research})
+    return record.model_copy(
+        update={
+            "previous": compare(before, entry) if before is not None else None,
+            "calibration": calibrate(history, entry),
+        }
+    )
 
 
 def make_record(

@@ -1,8 +1,8 @@
-"""Cleans up behind an embedded cluster whose owner died without stopping it.
+"""Cleans up behind a private or local cluster whose owner died without stopping it.
 
-Run as a script with the standard library only. Reads lines ``pid N`` and ``folder PATH`` from its
-standard input; when the input ends, the owner is gone or done: every process still alive is
-stopped and the folders are removed.
+Run as a script with the standard library only. Reads lines ``pid N``, ``gone N`` (that process is
+over) and ``folder PATH`` from its standard input; when the input ends, the owner is gone: every
+process still alive is stopped and the folders are removed. ``done`` ends it without.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ def main() -> None:
         word, _, value = line.strip().partition(" ")
         if word == "pid":
             pids.append(int(value))
+        elif word == "gone":
+            pids = [pid for pid in pids if pid != int(value)]
         elif word == "folder":
             folders.append(value)
         elif word == "done":

@@ -6,22 +6,35 @@ import logging
 import os
 import socket
 import threading
+import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from sigmax_planner.models import ResearchTask
+import redis
+
+from sigmax_planner.models import DataMode, ResearchTask
 from sigmax_tasks import clock
 from sigmax_tasks.clock import Deadline, RunClock
 from sigmax_tasks.errors import SigmaxError, TaskTimeoutError
 from sigmax_tasks.handlers import Handler, load_handler
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.observations import DataNeed, Missing, Observation
-from sigmax_tasks.models.research import Finding, ResearchInputs, TaskOutcome, TaskStatus
+from sigmax_tasks.models.research import (
+    Finding,
+    PhraseCount,
+    ResearchInputs,
+    TaskOutcome,
+    TaskStatus,
+)
+from sigmax_tasks.redact import redact
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.sources.addresses import Addresses
+from sigmax_tasks.sources.cross_checks import settle_cross_checks
 from sigmax_tasks.sources.desk import FetchContext, Gathered, RetryPolicy, SourceDesk
+from sigmax_tasks.sources.shared import SharedDesk
+from sigmax_tasks.stages.privacy import Redactor, phrases_in_observations
 from sigmax_tasks.store import OpenRun, RunStore
 
 logger = logging.getLogger(__name__)
@@ -46,15 +59,22 @@ class _Effort:
     providers: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
     observations: tuple[Observation, ...] = ()
+    compliance: tuple[PhraseCount, ...] = ()
+    redactions: Mapping[str, int] = field(default_factory=dict)
     finding: Finding | None = None
     error: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
 
 
 class TaskRunner:
-    """Runs the tasks of one set of settings. Thread-safe; one per worker process and settings."""
+    """Runs the tasks of one set of settings. Thread-safe; one per worker process and settings.
 
-    def __init__(self, store: RunStore, settings: Settings) -> None:
+    With ``client``, the Redis of the cluster, limits and answers are shared with all its workers.
+    """
+
+    def __init__(
+        self, store: RunStore, settings: Settings, client: redis.Redis | None = None
+    ) -> None:
         performance = settings.planning.performance
         self._store = store
         self._settings = settings
@@ -62,6 +82,7 @@ class TaskRunner:
             settings.sources,
             max_concurrent_calls=performance.max_concurrent_api_calls,
             max_response_bytes=performance.max_memory_per_task_mb * 1_000_000,
+            shared=None if client is None else shared_desk(settings, client),
         )
 
     def close(self) -> None:
@@ -69,8 +90,6 @@ class TaskRunner:
 
     def run(self, run: OpenRun, task: ResearchTask, batch: tuple[str, ...], owner: str) -> None:
         """Run the task and record its outcome, unless somebody else has done so or is at it."""
-        if self._store.has_outcome(run.run_id, task.task_id):
-            return
         if not self._store.hold_lease(run.run_id, task.task_id, owner):
             return
         started_at = clock.now()
@@ -112,6 +131,8 @@ class TaskRunner:
             requests=effort.requests,
             providers=effort.providers,
             worker=worker_identity(),
+            redactions=dict(effort.redactions),
+            compliance=effort.compliance,
         )
         self._store.record_outcome(run, outcome, effort.observations)
 
@@ -164,21 +185,27 @@ class TaskRunner:
         limit: float,
         effort: _Effort,
     ) -> None:
+        redactor = Redactor(self._settings.decision.privacy)
         try:
             if self._settings.planning.debug.simulate_execution:
                 scale = self._settings.runtime.engine.simulated_time_scale
                 effort.stop.wait(task.estimated_seconds * scale)
                 return
             handler = load_handler(task.task_id, task.handler)
-            gathered = self._gather(run, task, batch, limit, handler, effort)
-            effort.finding = self._think(run, task, handler, gathered)
+            gathered = self._gather(run, task, batch, limit, handler, effort, redactor)
+            effort.finding = redactor.finding(self._think(run, task, handler, gathered))
             if self._settings.planning.debug.log_task_results:
                 logger.warning("%s %s: %s", run.run_id, task.task_id, effort.finding.summary)
         except SigmaxError as error:
-            effort.error = str(error)
-        except Exception as error:  # a bug in a handler costs its own task only
-            logger.exception("task %s of run %s failed", task.task_id, run.run_id)
-            effort.error = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            effort.error = redactor.text(str(error))
+        except Exception as error:  # noqa: BLE001  # a bug in a handler costs its own task only
+            # logger.exception() would log the texts of the error as they are.
+            trace = redact(traceback.format_exc()).text
+            logger.error("task %s of run %s failed\n%s", task.task_id, run.run_id, trace)  # noqa: TRY400
+            reason = redactor.text(" ".join(str(error).split()))
+            effort.error = f"{type(error).__name__}: {reason[:200]}"
+        finally:
+            effort.redactions = dict(redactor.counts)
 
     def _gather(
         self,
@@ -188,7 +215,9 @@ class TaskRunner:
         limit: float,
         handler: Handler,
         effort: _Effort,
+        redactor: Redactor,
     ) -> Gathered:
+        """What the task asked for, its texts cleaned before anything is made of them."""
         execution = self._settings.planning.task_execution
         retries = execution.max_retries if execution.retry_failed_tasks else 0
         others = frozenset(batch) - {task.task_id}
@@ -215,8 +244,9 @@ class TaskRunner:
                 )
 
         request = run.request
+        needs = self._needs(task, handler, request.symbol, request.watchlist)
         gathered = self._desk.gather(
-            self._needs(task, handler, request.symbol, request.watchlist),
+            needs,
             FetchContext(
                 symbol=request.symbol,
                 clock=RunClock(request.as_of),
@@ -227,15 +257,19 @@ class TaskRunner:
                 should_stop=effort.stop.is_set,
                 on_attempt=on_attempt,
                 may_retry=may_retry,
+                world=run.run_id if request.data_mode is DataMode.REPLAY else "",
             ),
         )
         effort.attempts = max(effort.attempts, gathered.attempts)
         effort.requests = gathered.requests
         effort.cost_usd = gathered.cost_usd
         effort.providers = gathered.providers
-        effort.missing = gathered.missing
-        effort.observations = gathered.observations
-        return gathered
+        policy = self._settings.decision.privacy
+        effort.missing = redactor.gaps(settle_cross_checks(needs, gathered.missing))
+        effort.observations = redactor.observations(gathered.observations)
+        effort.compliance = phrases_in_observations(effort.observations, policy)
+        effort.redactions = dict(redactor.counts)
+        return replace(gathered, observations=effort.observations, missing=effort.missing)
 
     def _needs(
         self, task: ResearchTask, handler: Handler, symbol: str, watchlist: tuple[str, ...]
@@ -279,6 +313,18 @@ class TaskRunner:
                 f"handler {task.handler} answered for {finding.task_id} of {finding.symbol}"
             )
         return finding
+
+
+def shared_desk(settings: Settings, client: redis.Redis) -> SharedDesk:
+    """What the workers' desks share; nothing personal is kept in it."""
+    policy = settings.decision.privacy
+
+    def clean(observation: Observation) -> Observation:
+        return Redactor(policy).observations((observation,))[0]
+
+    return SharedDesk(
+        client, settings.sources, clean=clean, variant=",".join(sorted(policy.personal_data))
+    )
 
 
 def describe_missing(gathered: Gathered) -> str:

@@ -11,6 +11,7 @@ Keys of a run (all with a time to live from their creation):
 ``sigmax:settings:HASH``   string  the settings of one or more runs
 ``sigmax:live``            zset    open runs by deadline (unix seconds)
 ``sigmax:finished``        zset    finished runs by time of decision
+``sigmax:journal...``      (more)  the journal, which is kept: see journal/redis_home.py
 =========================  ======  ==============================================================
 """
 
@@ -22,7 +23,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, cast
 
 import redis
@@ -33,9 +35,18 @@ from redis.retry import Retry
 from sigmax_planner.models import AnalysisRequest, ResearchPlan
 from sigmax_tasks import clock
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError, RunNotFoundError
+from sigmax_tasks.journal import (
+    WRITE_ENTRY_LUA,
+    Journal,
+    RedisJournal,
+    entry_arguments,
+    entry_keys,
+    journal_on,
+)
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.models.journal import JournalEntry
 from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.models.research import TaskOutcome
 from sigmax_tasks.redact import redact_url
@@ -67,8 +78,11 @@ if redis.call('HGET', KEYS[1], 'step') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'step', ARGV[2], 'step_at', ARGV[3])
 return 1
 """
-# Closes a run with its record; only the first caller gets 1.
-_COMMIT = """
+# Closes a run with its record and its journal entry; only the first caller gets 1. Where the
+# journal is a file (ARGV[10] is 'file'), the entry is laid beside the record for who writes it.
+_COMMIT = (
+    WRITE_ENTRY_LUA
+    + """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1], 'record', ARGV[2])
 redis.call('ZREM', KEYS[3], ARGV[3])
@@ -79,10 +93,16 @@ redis.call('EXPIRE', KEYS[2], ARGV[7])
 redis.call('EXPIRE', KEYS[5], ARGV[6])
 redis.call('EXPIRE', KEYS[6], ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[9])
+if ARGV[10] == 'file' then redis.call('HSET', KEYS[1], 'journal', ARGV[11]) end
+if ARGV[10] == 'redis' then
+  write_entry({KEYS[7], KEYS[8], KEYS[9], KEYS[10]}, ARGV[3], ARGV[11], ARGV[12], ARGV[13])
+end
 return 1
 """
-# Renews or takes a lease; 0 when another owner holds it.
+)
+# Renews or takes a lease; 0 when another owner holds it or the task has its outcome.
 _LEASE = """
+if redis.call('HEXISTS', KEYS[2], ARGV[3]) == 1 then return 0 end
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -104,11 +124,15 @@ class OpenRun:
 
 @dataclass(frozen=True)
 class RunState:
-    """Where a run stands. ``step`` is the batch in work (-1: none yet), ``step_at`` since when."""
+    """Where a run stands. ``step`` is the batch in work (-1: none yet), ``step_at`` since when.
+
+    ``sent`` is the last batch whose chord was published.
+    """
 
     state: str
     step: int
     step_at: float
+    sent: int
     started: Mapping[str, float]
     sent_again: Mapping[str, int]
 
@@ -226,6 +250,7 @@ class RunStore:
             state=values["state"],
             step=int(values["step"]),
             step_at=float(values["step_at"]),
+            sent=int(values.get("sent", -1)),
             started={
                 name.removeprefix("started:"): float(value)
                 for name, value in values.items()
@@ -260,6 +285,13 @@ class RunStore:
         self._redis.zrem("sigmax:live", run_id)
 
     # Workers
+
+    def backlog(self, queue: str, priorities: Sequence[int]) -> int:
+        """Messages of a queue that no worker has taken yet."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for priority in priorities:
+                pipe.llen(f"{queue}:{priority}" if priority else queue)
+            return sum(cast("list[int]", pipe.execute()))
 
     def greet(self, worker: str, seconds: float) -> None:
         """A worker process says that it lives; it counts as gone ``seconds`` from now."""
@@ -338,10 +370,11 @@ class RunStore:
         return {task_id: _unpack(text) for task_id, text in values.items()}
 
     def hold_lease(self, run_id: str, task_id: str, owner: str) -> bool:
-        """Take or renew the right to run a task; False while another worker holds it."""
+        """Take or renew the right to run a task; False while another holds it or it is done."""
         milliseconds = int(self._runtime.engine.lease_seconds * 1000)
         held = self._lease_script(
-            keys=[f"sigmax:lease:{run_id}:{task_id}"], args=[owner, milliseconds]
+            keys=[f"sigmax:lease:{run_id}:{task_id}", f"sigmax:out:{run_id}"],
+            args=[owner, milliseconds, task_id],
         )
         return int(cast("int", held)) == 1
 
@@ -356,8 +389,12 @@ class RunStore:
     def mark_started(self, run_id: str, task_id: str) -> None:
         self._redis.hsetnx(f"sigmax:run:{run_id}", f"started:{task_id}", clock.now().timestamp())
 
+    def mark_sent(self, run_id: str, step: int) -> None:
+        """Remember that the chord of a batch is on its way."""
+        self._redis.hset(f"sigmax:run:{run_id}", "sent", str(step))
+
     def count_sent_again(self, run_id: str, task_ids: Iterable[str]) -> None:
-        """Remember that tasks were sent again, and restart the stall clock of the batch."""
+        """Count one more death for each of the tasks; restart the stall clock of the batch."""
         with self._redis.pipeline(transaction=True) as pipe:
             for task_id in task_ids:
                 pipe.hincrby(f"sigmax:run:{run_id}", f"again:{task_id}", 1)
@@ -374,19 +411,53 @@ class RunStore:
 
     # The end of a run
 
-    def commit(self, run: OpenRun, record: RunRecord, event: ProgressEvent) -> bool:
-        """Close the run with its record; True for the one caller whose record is kept."""
-        return self._close(
-            run, STATE_FINISHED, record.model_dump_json(exclude_computed_fields=True), event
-        )
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal of this cluster."""
+        return journal_on(self._redis, "the Redis of the cluster")
+
+    def commit(
+        self,
+        run: OpenRun,
+        record: RunRecord,
+        event: ProgressEvent,
+        entry: JournalEntry | None = None,
+    ) -> bool:
+        """Close the run with its record; True for the one caller whose record is kept.
+
+        The journal entry is kept in the same step. A private cluster's goes to its file right
+        after; one that is lost there, by a crash in between, is given by :meth:`journal_entry`.
+        """
+        text = record.model_dump_json(exclude_computed_fields=True)
+        won = self._close(run, STATE_FINISHED, text, event, entry)
+        if won and entry is not None:
+            if not isinstance(self.journal, RedisJournal):
+                self.journal.add(entry)
+            days = self._runtime.retention.journal_days
+            if days is not None:
+                self.journal.forget_before(clock.now() - timedelta(days=days))
+        return won
+
+    def journal_entry(self, run_id: str) -> JournalEntry | None:
+        """What a private cluster's run adds to the journal; None where the Redis has it."""
+        text = cast("str | None", self._redis.hget(f"sigmax:run:{run_id}", "journal"))
+        return JournalEntry.model_validate_json(text) if text else None
 
     def cancel(self, run_id: str) -> bool:
         """Close the run without a decision; False when it is already closed."""
         event = ProgressEvent(run_id=run_id, kind=EventKind.RUN_CANCELLED, at=clock.now())
         return self._close(self.load(run_id), STATE_CANCELLED, "", event)
 
-    def _close(self, run: OpenRun, state: str, record: str, event: ProgressEvent) -> bool:
+    def _close(
+        self,
+        run: OpenRun,
+        state: str,
+        record: str,
+        event: ProgressEvent,
+        entry: JournalEntry | None = None,
+    ) -> bool:
         now = clock.now().timestamp()
+        home = "redis" if isinstance(self.journal, RedisJournal) else "file"
         won = self._commit_script(
             keys=[
                 f"sigmax:run:{run.run_id}",
@@ -395,6 +466,7 @@ class RunStore:
                 "sigmax:finished",
                 f"sigmax:out:{run.run_id}",
                 f"sigmax:obs:{run.run_id}",
+                *(entry_keys(entry) if entry is not None else ()),
             ],
             args=[
                 state,
@@ -406,6 +478,7 @@ class RunStore:
                 int(self._runtime.retention.working_hours * 3600),
                 self._runtime.engine.event_stream_max_length,
                 now - self._run_seconds,
+                *((home, *entry_arguments(entry)) if entry is not None else ("",)),
             ],
         )
         return int(cast("int", won)) == 1

@@ -13,7 +13,13 @@ from typing import Any
 import redis
 from celery import signals
 
-from sigmax_planner.canvas import CLOSE_BATCH, FINALIZE_RUN, control_signature
+from sigmax_planner.canvas import (
+    CLOSE_BATCH,
+    FINALIZE_RUN,
+    PRIORITY_STEPS,
+    RESEARCH_QUEUE,
+    control_signature,
+)
 from sigmax_tasks import clock
 from sigmax_tasks.celery import app
 from sigmax_tasks.models.events import EventKind, ProgressEvent
@@ -91,6 +97,7 @@ class Sweeper:
             return
         leased = self._store.leased(run.run_id, missing)
         waited = now - state.step_at
+        patience = self._patience(state)
         lost = []
         for task_id in missing:
             if task_id in leased:
@@ -102,12 +109,13 @@ class Sweeper:
                     self._give_up(run, state, task_id, f"its worker died {times} times")
                 else:
                     lost.append(task_id)
-            elif begun is None and waited > self._engine.stall_seconds:
+            elif begun is None and waited > patience:
                 lost.append(task_id)
         if not lost:
             return
         logger.warning("run %s: sending %s again", run.run_id, ", ".join(lost))
-        self._store.count_sent_again(run.run_id, lost)
+        died = [task_id for task_id in lost if task_id in state.started]
+        self._store.count_sent_again(run.run_id, died)
         for task_id in lost:
             self._store.add_event(
                 ProgressEvent(
@@ -115,11 +123,23 @@ class Sweeper:
                     kind=EventKind.TASK_REDISPATCHED,
                     at=clock.now(),
                     task_id=task_id,
-                    detail="its worker is gone",
+                    detail="its worker is gone" if task_id in died else "no worker took it",
                 )
             )
         outcomes = self._store.outcomes(run.run_id)
         dispatch(self._store, run, state.step, outcomes, only=frozenset(lost))
+
+    def _patience(self, state: RunState) -> float:
+        """Seconds after which a task that nobody has started is taken to be lost.
+
+        A chord that was never published is lost at once. While messages wait in the queue, the
+        task may be one of them; with an empty queue its message died with a worker.
+        """
+        if state.sent < state.step:
+            return STALE_STEP_SECONDS
+        if self._store.backlog(RESEARCH_QUEUE, PRIORITY_STEPS):
+            return self._engine.stall_seconds
+        return self._engine.lease_seconds
 
     def _give_up(self, run: OpenRun, state: RunState, task_id: str, reason: str) -> None:
         begun = task_id in state.started or task_id in state.sent_again

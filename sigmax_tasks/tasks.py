@@ -44,6 +44,7 @@ class Workplace:
             connect_timeout_seconds=self.settings.runtime.broker.connect_timeout_seconds,
         )
         self.store = RunStore(client, self.settings.runtime)
+        self._client = client
         self._lock = threading.Lock()
         self._runners: OrderedDict[str, tuple[Settings, TaskRunner]] = OrderedDict()
 
@@ -63,7 +64,7 @@ class Workplace:
             if known is None:
                 snapshot = self.store.settings_snapshot(run.settings_hash)
                 own = self.settings.with_snapshot(snapshot)
-                known = (own, TaskRunner(self.store, own))
+                known = (own, TaskRunner(self.store, own, self._client))
                 self._runners[run.settings_hash] = known
             self._runners.move_to_end(run.settings_hash)
             while len(self._runners) > MAX_KEPT_RUNNERS:
@@ -184,6 +185,7 @@ def dispatch(
         )
     )
     batch_chord(app, run.run_id, step, runnable).apply_async()
+    store.mark_sent(run.run_id, step)
     return sent
 
 

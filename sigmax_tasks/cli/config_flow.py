@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from sigmax_planner.models import AnalysisRequest
@@ -15,6 +16,8 @@ from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.settings import LoadedSettings
 from sigmax_tasks.settings.layers import flatten
+from sigmax_tasks.timetable import crontab_of
+from sigmax_tasks.watchlist import read_symbols
 
 _SECRET_KEY = re.compile(r"(^|[._])(password|passwd|secret|token|api_?key)$", re.IGNORECASE)
 
@@ -46,7 +49,7 @@ def effective_values(loaded: LoadedSettings, key: str | None) -> tuple[Effective
 
 
 def check_configuration(loaded: LoadedSettings) -> list[str]:
-    """One line per profile; raises the first problem. The settings are checked by loading."""
+    """A line per profile and schedule; raises the first problem. Loading checks the settings."""
     settings = loaded.settings
     check_handlers(
         [task for name in settings.planning.profiles for task in _plan(loaded, name).tasks]
@@ -55,6 +58,13 @@ def check_configuration(loaded: LoadedSettings) -> list[str]:
         f"profile {name}: {_plan(loaded, name).summary.removeprefix('Research plan created: ')}"
         for name in settings.planning.profiles
     ]
+    now = clock.now()
+    for name, entry in settings.schedule.schedules.items():
+        coming = crontab_of(name, entry).next_after(now)
+        watchlist = entry.resolved(loaded.folder).watchlist
+        if watchlist is not None:
+            read_symbols(Path(watchlist), f"the watchlist {watchlist!r} of schedule {name!r}")
+        lines.append(f"schedule {name}: next at {coming:%Y-%m-%d %H:%M} UTC")
     return [f"configuration of {loaded.folder} is sound", *lines]
 
 

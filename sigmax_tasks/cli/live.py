@@ -18,8 +18,9 @@ def status(
     # The engine and rich, which --help can do without.
     from sigmax_tasks import clock
     from sigmax_tasks.cli.records import open_client
+    from sigmax_tasks.local_state import find_local
     from sigmax_tasks.redact import redact_url
-    from sigmax_tasks.report.record_view import status_view
+    from sigmax_tasks.report.record_view import local_view, status_view
     from sigmax_tasks.report.terminal import Terminal
     from sigmax_tasks.settings import load_settings
 
@@ -27,7 +28,9 @@ def status(
     with open_client(settings, broker) as client:
         workers = client.workers()
         runs = client.live_runs()
-    url = redact_url(broker or settings.runtime.broker.url or "")
+    named = broker or settings.runtime.broker.url
+    local = None if named else find_local()
+    url = redact_url(named or (local.url if local is not None else ""))
     terminal = Terminal.of_streams()
     if as_json:
         terminal.write_json(
@@ -35,10 +38,15 @@ def status(
                 "broker": url,
                 "workers": list(workers),
                 "runs": [{"run_id": run_id, "deadline_unix": at} for run_id, at in runs],
+                "local": None if local is None else local.model_dump(mode="json", exclude={"url"}),
             }
         )
     else:
         terminal.result(status_view(url, workers, runs, clock.now()))
+        if local is not None:
+            terminal.result(
+                local_view(local.pid, local.started_at, local.services, local.flower_url)
+            )
     return 0
 
 
@@ -69,12 +77,10 @@ def watch(
 def cancel(run: str, broker: str | None, config_dir: str | None, overrides: tuple[str, ...]) -> int:
     """Stop the queued and running work of RUN; it gives no decision."""
     # The engine, which --help can do without.
-    from sigmax_tasks.cli.records import find_run, open_client
+    from sigmax_tasks.cli.records import cancel_run
     from sigmax_tasks.settings import load_settings
 
     settings = load_settings(config_path(config_dir), overrides).settings
-    with open_client(settings, broker) as client:
-        run_id = find_run(run, [run_id for run_id, _ in client.live_runs()], "the open runs")
-        stopped = client.cancel(run_id)
+    run_id, stopped = cancel_run(settings, broker, run)
     click.echo(f"cancelled run {run_id}" if stopped else f"run {run_id} was over already")
     return 0

@@ -16,10 +16,20 @@ COMMANDS = {
     "plan": (f"{_COMMANDS}.plan:plan", "Show the research plan for a symbol; run nothing."),
     "show": (f"{_COMMANDS}.show:show", "Show everything of a finished run."),
     "history": (f"{_COMMANDS}.show:history", "List finished runs, newest first."),
+    "journal": (
+        f"{_COMMANDS}.journal:journal",
+        "List decisions, what followed them, and how good they were.",
+    ),
+    "export": (f"{_COMMANDS}.export:export", "Write a finished run to a file."),
+    "report": (f"{_COMMANDS}.report:report", "Write a finished run as an HTML page."),
+    "replay": (f"{_COMMANDS}.replay:replay", "Decide an exported run again, offline."),
     "status": (f"{_COMMANDS}.live:status", "Show the workers and runs of the cluster."),
     "watch": (f"{_COMMANDS}.live:watch", "Follow a run to its decision."),
     "cancel": (f"{_COMMANDS}.live:cancel", "Stop a run."),
+    "up": (f"{_COMMANDS}.up:up", "Keep a cluster running on this machine."),
+    "schedule": (f"{_COMMANDS}.schedule:schedule", "Show and run what the clock asks for."),
     "simulate": (f"{_COMMANDS}.simulate:simulate", "Serve simulated or recorded market data."),
+    "doctor": (f"{_COMMANDS}.doctor:doctor", "Check the cluster and the data providers."),
     "config": (f"{_COMMANDS}.config:config", "Show and check the configuration."),
 }
 

@@ -24,7 +24,6 @@ MOST_SYMBOLS = 200
 EARLIEST_AS_OF = datetime(2009, 1, 3, tzinfo=UTC)
 """No market of ours is older than the first block."""
 
-_MOST_WATCHLIST_BYTES = 100_000
 _LONGEST_DEADLINE_SECONDS = 86_400.0
 _MOST_USD = Decimal(1_000_000)
 _LARGEST_SEED = 10**18 - 1
@@ -188,33 +187,10 @@ def read_watchlist(path_text: str | None) -> tuple[str, ...]:
     """Symbols of a file, one a line; ``#`` starts a comment. Errors name the line."""
     if path_text is None:
         return ()
-    path = Path(path_text)
-    try:
-        if not path.is_file():
-            raise ConfigurationError(f"--watchlist {path_text!r} is not a file")
-        if path.stat().st_size > _MOST_WATCHLIST_BYTES:
-            raise ConfigurationError(
-                f"--watchlist {path_text!r} is larger than {_MOST_WATCHLIST_BYTES} bytes"
-            )
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"--watchlist {path_text!r} cannot be read: {error}") from error
     # pydantic, which --help can do without.
-    from sigmax_planner.errors import InvalidSymbolError
-    from sigmax_planner.models import parse_symbol
+    from sigmax_tasks.watchlist import read_symbols
 
-    symbols = []
-    for number, line in enumerate(lines, start=1):
-        entry = line.partition("#")[0].strip()
-        if not entry:
-            continue
-        try:
-            symbols.append(parse_symbol(entry))
-        except InvalidSymbolError as error:
-            raise ConfigurationError(f"{path_text} line {number}: {error}") from error
-    if not symbols:
-        raise ConfigurationError(f"--watchlist {path_text!r} names no symbol")
-    return tuple(symbols)
+    return read_symbols(Path(path_text), f"--watchlist {path_text!r}")
 
 
 def parse_symbols(typed: Iterable[str], watchlist: Iterable[str] = ()) -> tuple[str, ...]:

@@ -15,11 +15,18 @@ _MOST_LISTED = 1000
 @click.command()
 @click.argument("run", metavar="RUN")
 @json_option
+@click.option(
+    "--lineage",
+    "with_lineage",
+    is_flag=True,
+    help="Where each number comes from, down to the providers' answers.",
+)
 @broker_option
 @settings_options
 def show(
     run: str,
     as_json: bool,
+    with_lineage: bool,
     broker: str | None,
     config_dir: str | None,
     overrides: tuple[str, ...],
@@ -32,6 +39,7 @@ def show(
     from sigmax_tasks.cli.records import MOST_RUNS, find_run, open_records
     from sigmax_tasks.errors import RunNotFoundError
     from sigmax_tasks.report.json_line import record_line
+    from sigmax_tasks.report.lineage_view import lineage_line, lineage_view
     from sigmax_tasks.report.record_view import record_view
     from sigmax_tasks.report.terminal import Terminal
     from sigmax_tasks.settings import load_settings
@@ -45,13 +53,19 @@ def show(
             dossier = records.dossier(run_id)
         except RunNotFoundError:
             dossier = None  # what the tasks were given is kept for a shorter time
+    if with_lineage and dossier is None:
+        raise RunNotFoundError(run_id, "what is kept of answers; only its decision is left")
+    outcomes = dossier.outcomes if dossier is not None else ()
     if as_json:
-        terminal.write_json(record_line(record))
-    elif dossier is None:
-        terminal.result(record_view(record))
-    else:
-        seed = dossier.request.seed
-        terminal.result(record_view(record, outcomes=dossier.outcomes, seed=seed))
+        lineage = {"lineage": lineage_line(outcomes)} if with_lineage else {}
+        terminal.write_json({**record_line(record), **lineage})
+        return 0
+    providers = [name for task in record.research.tasks for name in task.providers]
+    notices = settings.sources.notices(tuple(providers))
+    seed = dossier.request.seed if dossier is not None else None
+    terminal.result(record_view(record, outcomes=outcomes, seed=seed, notices=notices))
+    if with_lineage:
+        terminal.result(lineage_view(outcomes))
     return 0
 
 

@@ -78,7 +78,7 @@ def prepare(
     """Check everything and plan. Raises a planning or configuration error; starts nothing."""
     symbols = parse_symbols(typed.symbols, read_watchlist(typed.watchlist))
     mode = DataMode(typed.data)
-    simulator_url = None if mode is DataMode.LIVE else _simulator_url(environ)
+    simulator_url = None if mode is DataMode.LIVE else data_server_url(environ)
     replay_dir = _replay_dir(typed, mode, simulator_url)
     as_of, seed = _market_time(typed, mode, settings, now)
     profile = typed.profile if typed.profile is not None else settings.planning.default_profile
@@ -107,7 +107,8 @@ def prepare(
     return Submission(requests, plans, simulator_url, replay_dir)
 
 
-def _simulator_url(environ: Mapping[str, str]) -> str | None:
+def data_server_url(environ: Mapping[str, str]) -> str | None:
+    """The address of a data server that runs already, None where none is named."""
     url = environ.get(SIMULATOR_URL, "").strip().rstrip("/")
     if not url:
         return None

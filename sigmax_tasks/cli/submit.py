@@ -34,6 +34,15 @@ from sigmax_tasks.cli.options import (
 @click.option("--deadline", metavar="S", help="Seconds until a decision, with what there is.")
 @click.option("--watchlist", metavar="FILE", help="More symbols, one a line; # is a comment.")
 @json_option
+@click.option(
+    "--export", "export_to", metavar="PATH", help="Write each run to a file, for sigmax replay."
+)
+@click.option(
+    "--report",
+    "report_to",
+    metavar="PATH",
+    help="Write an HTML page: a file for one symbol, a folder for several.",
+)
 @click.option("--no-wait", is_flag=True, help="Print the run ids and leave; needs a broker.")
 @broker_option
 @settings_options

@@ -6,17 +6,20 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from sigmax_planner.models import ResearchPlan
 from sigmax_tasks import clock
+from sigmax_tasks.cli.allocation import allocation_of
 from sigmax_tasks.cli.data_server import data_server
 from sigmax_tasks.cli.exit import ExitCode
+from sigmax_tasks.cli.export_flow import Target, check_target, export_finished
 from sigmax_tasks.cli.following import Follower, RunEnd
 from sigmax_tasks.cli.options import config_path
 from sigmax_tasks.cli.printer import DecisionPrinter
 from sigmax_tasks.cli.submission import SIMULATOR_URL, Submission, Typed, prepare
 from sigmax_tasks.client import Client, SubmittedRun
-from sigmax_tasks.cluster import Cluster, open_cluster
+from sigmax_tasks.cluster import Cluster, open_cluster, running_cluster
 from sigmax_tasks.errors import ConfigurationError, RunNotFoundError, SigmaxError
 from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.models.decision import RunRecord
@@ -44,6 +47,8 @@ def submit_runs(
     watchlist: str | None,
     as_json: bool,
     no_wait: bool,
+    export_to: str | None,
+    report_to: str | None,
     broker: str | None,
     config_dir: str | None,
     overrides: tuple[str, ...],
@@ -73,19 +78,36 @@ def submit_runs(
         check_handlers(plan.tasks)
     if no_wait:
         _refuse_orphans(submission, settings, broker)
+        for name, place in (("export", export_to), ("report", report_to)):
+            if place is not None:
+                raise ConfigurationError(
+                    f"--{name} waits for the decision, and --no-wait does not",
+                    advice=f"leave one out; sigmax {name} writes a run later",
+                )
+    runs = len(submission.requests)
+    export_target = report_target = None
+    if export_to is not None:
+        export_target = check_target(export_to, "--export", runs=runs)
+    if report_to is not None:
+        report_target = check_target(report_to, "--report", runs=runs)
     for note in dict.fromkeys(note for plan in submission.plans for note in plan.notes):
         terminal.log(f"note: {note}")
     with data_server(submission) as served:
         if served.starts_server:
             terminal.log(f"data server started on {served.requests[0].source_root}")
-        if not (broker or settings.runtime.broker.url):
+        running = running_cluster(settings, broker)
+        if running is None:
             terminal.log("no broker configured: starting a private Redis and worker")
+        elif running.kind == "local":
+            terminal.log("running on the local cluster of sigmax up")
         with (
             open_cluster(settings, broker) as cluster,
             closing(Client(settings, cluster.broker_url)) as client,
         ):
             client.check()
-            job = _Job(settings, served, cluster, client, terminal, as_json)
+            job = _Job(
+                settings, served, cluster, client, terminal, as_json, export_target, report_target
+            )
             return job.submit_only() if no_wait else job.submit_and_follow()
 
 
@@ -111,10 +133,11 @@ def _print_plans(plans: Sequence[ResearchPlan], terminal: Terminal, *, as_json: 
 
 def _refuse_orphans(submission: Submission, settings: Settings, broker: str | None) -> None:
     """A run that is left alone needs a cluster and a data server that outlive this command."""
-    if not (broker or settings.runtime.broker.url):
+    if running_cluster(settings, broker) is None:
         raise ConfigurationError(
             "--no-wait needs a running cluster: a private one ends with this command",
-            advice="name its Redis with --broker or SIGMAX_BROKER_URL, or leave --no-wait out",
+            advice="start one with: sigmax up, name one with --broker or SIGMAX_BROKER_URL, or "
+            "leave --no-wait out",
         )
     if submission.starts_server:
         raise ConfigurationError(
@@ -133,6 +156,8 @@ class _Job:
     client: Client
     terminal: Terminal
     as_json: bool
+    export_to: Target | None = None
+    report_to: Target | None = None
 
     def submit_only(self) -> ExitCode:
         """Leave the runs to the cluster; one line per run on stdout."""
@@ -155,7 +180,7 @@ class _Job:
 
     def submit_and_follow(self) -> ExitCode:
         """Print each decision; runs that are still open when this ends early are cancelled."""
-        if self.cluster.kind == "configured":
+        if self.cluster.kind != "embedded":
             self.client.check_workers()  # better told at once than at the deadline
         runs: list[SubmittedRun] = []
         printer: DecisionPrinter | None = None
@@ -167,6 +192,7 @@ class _Job:
                 [run.run_id for run in runs],
                 as_json=self.as_json,
                 seed=self.submission.requests[0].seed,
+                allocate=partial(allocation_of, self.client, self.settings),
             )
             self._show_header(runs)
             follower = Follower(
@@ -183,8 +209,19 @@ class _Job:
         except BaseException:
             over = printer.ends if printer is not None else {}
             self._cancel([run.run_id for run in runs if run.run_id not in over])
+            if printer is not None:
+                printer.leave()
             raise
-        return printer.finish()
+        code = printer.finish()
+        decided = [run_id for run_id, end in printer.ends.items() if isinstance(end, RunRecord)]
+        if self.export_to is not None:
+            export_finished(self.client, decided, self.export_to, self.terminal)
+        if self.report_to is not None:
+            # jinja and the charts, which a submission without a report can do without.
+            from sigmax_tasks.cli.report_flow import report_finished
+
+            report_finished(self.client, decided, self.report_to, self.terminal)
+        return code
 
     def _show_header(self, runs: Sequence[SubmittedRun]) -> None:
         request = self.submission.requests[0]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cli.following import Follower
 from sigmax_tasks.cli.printer import DecisionPrinter
-from sigmax_tasks.cli.records import MOST_RUNS, find_run, open_client
+from sigmax_tasks.cli.records import MOST_RUNS, find_run, open_client, open_records
 from sigmax_tasks.client import Client
 from sigmax_tasks.errors import RunNotFoundError
 from sigmax_tasks.ids import RUN_ID_PATTERN
@@ -20,9 +20,9 @@ from sigmax_tasks.settings import Settings
 def watch_run(reference: str, settings: Settings, broker: str | None, *, as_json: bool) -> ExitCode:
     """Progress on stderr, the decision on stdout; for a finished run the decision at once."""
     terminal = Terminal.of_streams(streaming=as_json)
-    with open_client(settings, broker) as client:
+    with open_client(settings, broker) as client, open_records(settings, broker) as records:
         newest_first = [run_id for run_id, _ in reversed(client.live_runs())]
-        known = [*newest_first, *client.finished_ids(MOST_RUNS)]
+        known = [*newest_first, *records.ids(MOST_RUNS)]
         run_id = _find(reference, known, client)
         printer = DecisionPrinter(terminal, [run_id], as_json=as_json, seed=None)
         if run_id in newest_first:
@@ -30,9 +30,9 @@ def watch_run(reference: str, settings: Settings, broker: str | None, *, as_json
             with terminal.following():
                 follower.run()
         else:
-            printer.take(run_id, client.record(run_id))
+            printer.take(run_id, records.record(run_id))
         with suppress(RunNotFoundError):  # a run that gave no decision has no dossier
-            printer.seed = client.dossier(run_id).request.seed
+            printer.seed = records.dossier(run_id).request.seed
         return printer.finish()
 
 

@@ -198,8 +198,42 @@ class Cost(Message):
     limit_usd: Usd | None = None
 
 
+class Previous(Message):
+    """The last decision on the same market, and in short sentences what changed since.
+
+    Same profile, data mode and, where simulated, seed; no later than this one in market time.
+    """
+
+    run_id: str
+    as_of: UtcTime
+    action: Action
+    confidence: float = Field(ge=0, le=1)
+    score: float = Field(ge=-1, le=1)
+    changes: tuple[str, ...] = ()
+
+
+class Calibration(Message):
+    """How earlier decisions of the same profile, horizon and data mode turned out.
+
+    ``n`` BUY and SELL decisions, each counted once; ``hit_rate`` the share that gained, ``brier``
+    the mean of (confidence - 1 if it gained else 0) squared: 0 is perfect, 0.25 is what 0.5 on
+    everything gives. ``hit_rate_at_this_confidence`` is over the ``n_at_this_confidence`` whose
+    confidence lies in the same tenth; None where there are none.
+    """
+
+    n: int = Field(ge=1)
+    hit_rate: float = Field(ge=0, le=1)
+    brier: float = Field(ge=0, le=1)
+    hit_rate_at_this_confidence: float | None = Field(default=None, ge=0, le=1)
+    n_at_this_confidence: int = Field(default=0, ge=0)
+
+
 class RunRecord(Message):
-    """The whole result of a run: decision, plan, summary and cost. What is kept and exported."""
+    """The whole result of a run: decision, plan, summary and cost. What is kept and exported.
+
+    ``previous`` and ``calibration`` come from the journal and are no part of the decision or its
+    hash; None where there is no history (or, for ``calibration``, too little).
+    """
 
     run_id: str
     created_at: UtcTime
@@ -212,3 +246,5 @@ class RunRecord(Message):
     cost: Cost
     settings_hash: str
     versions: dict[str, str]
+    previous: Previous | None = None
+    calibration: Calibration | None = None

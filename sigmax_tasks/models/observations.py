@@ -19,7 +19,8 @@ CandleRow = tuple[int, float, float, float, float, float]
 class Lineage(Message):
     """Where one observation came from. ``observation_id`` is unique in its task and repeatable.
 
-    ``source``, ``kind`` and ``name`` are those of the :class:`DataNeed` it fills.
+    ``source``, ``kind`` and ``name`` are those of the :class:`DataNeed` it fills, as is
+    ``cross_check``.
     """
 
     observation_id: str
@@ -37,6 +38,7 @@ class Lineage(Message):
     cache_age_seconds: float = 0.0
     data_mode: DataMode
     simulated: bool
+    cross_check: bool = False
 
 
 class Candles(Message):
@@ -162,7 +164,9 @@ class DataNeed(Message):
     ``source`` is a data source of the catalogue, ``kind`` the payload kind, ``name`` what of that
     kind: the time frame of candles, the metric or series id, else "". ``symbol`` None means
     market-wide. ``limit`` is the number of rows wanted. Where ``required``, the task fails
-    without it; otherwise the gap is stated and the task goes on.
+    without it; otherwise the gap is stated and the task goes on. A ``cross_check`` only compares
+    what other needs gave: it makes research neither more complete nor fresher, and its absence
+    is stated once without counting as a gap.
     """
 
     source: str
@@ -171,6 +175,7 @@ class DataNeed(Message):
     symbol: Symbol | None = None
     limit: int = Field(default=1, ge=1, le=5000)
     required: bool = False
+    cross_check: bool = False
 
     @property
     def label(self) -> str:
@@ -182,8 +187,9 @@ class DataNeed(Message):
 
 
 class Missing(Message):
-    """A need that no provider could fill, and why."""
+    """A need that no provider could fill, and why. ``cross_check`` as in :class:`DataNeed`."""
 
     source: str
     need: str
     reason: str
+    cross_check: bool = False

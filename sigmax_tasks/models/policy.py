@@ -12,12 +12,16 @@ from pydantic import Field, model_validator
 
 from sigmax_planner.errors import UnknownNameError
 from sigmax_planner.models import Message, Symbol, TaskId, TaskPriority
+from sigmax_tasks.redact import PERSONAL_DATA, PersonalData
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Conviction = Annotated[float, Field(gt=0, le=1)]
 MetricRef = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[A-Za-z0-9_]+$")]
 """``task.metric``: a metric of a task's finding."""
+
+PriceRef = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[A-Za-z0-9_]+\*?$")]
+"""``task.metric``, or ``task.start*`` for all metrics of a task that start so."""
 
 AgeKey = Annotated[str, Field(pattern=r"^[^/\s]+(/[^/\s]+){0,2}$")]
 
@@ -57,13 +61,14 @@ class ByPriority(Message):
 class VenuePolicy(Message):
     """When two sources name prices of one market that do not fit together.
 
-    ``prices`` are compared with each other where their observations lie within
-    ``window_minutes``. Apart by more than ``tolerance_fraction`` is a gap; by more than
-    ``fail_fraction`` fails the validation (None: never).
+    ``prices`` are compared where their observations lie within ``window_minutes`` of the newest:
+    two with each other, three and more with their median. Apart by more than
+    ``tolerance_fraction`` is a gap; by more than ``fail_fraction`` fails the validation (None:
+    never).
     """
 
-    prices: tuple[MetricRef, ...]
-    window_minutes: Positive = 360.0
+    prices: tuple[PriceRef, ...]
+    window_minutes: Positive = 30.0
     tolerance_fraction: Positive = 0.02
     fail_fraction: Positive | None = 0.10
 
@@ -189,11 +194,41 @@ class SizingPolicy(Message):
     """From confidence to a share of equity.
 
     ``max_edge`` is the win probability that full confidence adds to the fair one.
-    A position below ``min_size_fraction`` is not worth taking: HOLD.
+    A position below ``min_size_fraction`` is not worth taking: HOLD. Positions of one watchlist
+    take at most ``max_total_fraction`` together; how they move together is read from the last
+    ``covariance_days`` daily returns.
     """
 
     max_edge: Annotated[float, Field(ge=0, le=0.5)] = 0.06
     min_size_fraction: Share = 0.002
+    max_total_fraction: Annotated[float, Field(gt=0, le=1)] = 0.5
+    covariance_days: Annotated[int, Field(ge=30, le=1000)] = 120
+
+
+CompliancePhrase = Annotated[str, Field(min_length=3, max_length=60, pattern=r"\w")]
+
+
+class PrivacyPolicy(Message):
+    """What is taken out of texts besides secrets, which always are, and what is warned about.
+
+    ``compliance_phrases`` are matched as whole words, whatever their case and whatever stands
+    between the words; the last word may have an ``s`` more.
+    """
+
+    personal_data: tuple[PersonalData, ...] = PERSONAL_DATA
+    compliance_phrases: tuple[CompliancePhrase, ...] = (
+        "insider information",
+        "inside information",
+        "material non-public",
+        "insider tip",
+        "front running",
+        "guaranteed return",
+        "guaranteed profit",
+        "risk-free profit",
+        "pump group",
+        "pump signal",
+        "pump and dump",
+    )
 
 
 class Limit(Message):
@@ -244,6 +279,7 @@ class DecisionPolicy(Message):
     analysis: AnalysisPolicy = AnalysisPolicy()
     risk: RiskPolicy = RiskPolicy()
     sizing: SizingPolicy = SizingPolicy()
+    privacy: PrivacyPolicy = PrivacyPolicy()
     profiles: Annotated[dict[str, ProfilePolicy], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -98,8 +98,19 @@ class ResearchInputs(Message):
     upstream: dict[str, Finding] = Field(default_factory=dict)
 
 
+class PhraseCount(Message):
+    """In how many of the texts that a task was given a phrase of compliance stands."""
+
+    phrase: str
+    texts: int = Field(ge=1)
+
+
 class TaskOutcome(Message):
-    """How a task of a run ended. Exactly one is kept per run and task, the first."""
+    """How a task of a run ended. Exactly one is kept per run and task, the first.
+
+    ``redactions`` counts by kind what was taken out of its texts, ``compliance`` the phrases of
+    decision.yaml that they hold.
+    """
 
     task_id: str
     status: Literal[TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.SKIPPED]
@@ -114,6 +125,8 @@ class TaskOutcome(Message):
     requests: int = Field(default=0, ge=0)
     providers: tuple[str, ...] = ()
     worker: str = ""
+    redactions: dict[str, int] = Field(default_factory=dict)
+    compliance: tuple[PhraseCount, ...] = ()
 
 
 class ResearchBundle(Message):

@@ -19,6 +19,7 @@ from sigmax_tasks.models.decision import (
     ValidationReport,
 )
 from sigmax_tasks.models.research import RunSummary
+from sigmax_tasks.report.journal_view import history_parts
 from sigmax_tasks.report.layout import Bar, block, bullets, grid, indented, plain_table
 from sigmax_tasks.report.numbers import (
     count,
@@ -94,6 +95,7 @@ def decision_view(record: RunRecord, *, seed: int | None = None) -> RenderableTy
         Text(),
         verdict_text(decision),
         levels_view(decision),
+        *history_parts(record),
         Text(),
         validation_view(decision.validation),
     ]

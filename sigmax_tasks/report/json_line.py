@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sigmax_tasks.models.allocation import Allocation
 from sigmax_tasks.models.decision import RunRecord
 
 
-def decision_line(record: RunRecord) -> dict[str, Any]:
+def decision_line(record: RunRecord, allocation: Allocation | None = None) -> dict[str, Any]:
     """The keys of the public JSON interface, in their order; JSON types only.
+
+    ``previous`` and ``calibration`` are null without (enough) history; ``allocation`` is there only
+    where several symbols were asked for.
 
     Money and prices are numbers, times ISO 8601 with Z. ``validation``, ``debate``, ``risk`` and
     ``research`` are the whole messages; :func:`record_line` gives all that is known of a run.
     """
     decision = record.decision.model_dump(mode="json")
+    whole = record.model_dump(mode="json", include={"created_at", "previous", "calibration"})
+    share = allocation.share_of(record.decision.symbol) if allocation is not None else None
     return {
         "run_id": record.run_id,
         **{
@@ -45,7 +51,10 @@ def decision_line(record: RunRecord) -> dict[str, Any]:
         "cost": record.cost.model_dump(mode="json"),
         "plan": record.plan.to_json_dict(),
         "decision_hash": record.decision.decision_hash,
-        "created_at": record.model_dump(mode="json", include={"created_at"})["created_at"],
+        "created_at": whole["created_at"],
+        "previous": whole["previous"],
+        "calibration": whole["calibration"],
+        **({"allocation": share.model_dump(exclude={"symbol"})} if share is not None else {}),
     }
 
 

@@ -16,13 +16,16 @@ def money(amount: Decimal) -> str:
     return usd_text(amount.quantize(Decimal("0.0001")))
 
 
-def price(value: float | None) -> str:
-    """In the quote currency, with as many decimals as its size calls for."""
+def price(value: float | None, *, like: float | None = None) -> str:
+    """In the quote currency, with as many decimals as its size, or that of ``like``, calls for."""
     if value is None:
         return MISSING
+    return f"{value:,.{price_decimals(value if like is None else like)}f}"
+
+
+def price_decimals(value: float) -> int:
     size = abs(value)
-    decimals = 2 if size >= 100 else 4 if size >= 1 else 8
-    return f"{value:,.{decimals}f}"
+    return 2 if size >= 100 else 4 if size >= 1 else 8
 
 
 def percent(fraction: float | None, *, signed: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -20,6 +20,7 @@ from sigmax_tasks.report.decision_view import (
     validation_view,
     verdict_text,
 )
+from sigmax_tasks.report.journal_view import history_parts
 from sigmax_tasks.report.layout import block, bullets, grid, indented, plain_table
 from sigmax_tasks.report.numbers import MISSING, count, money, percent, price, time_text
 from sigmax_tasks.report.text import clean_text
@@ -32,9 +33,16 @@ _STATUS_STYLE = {
 
 
 def record_view(
-    record: RunRecord, *, outcomes: Sequence[TaskOutcome] = (), seed: int | None = None
+    record: RunRecord,
+    *,
+    outcomes: Sequence[TaskOutcome] = (),
+    seed: int | None = None,
+    notices: Sequence[str] = (),
 ) -> RenderableType:
-    """All that is kept of a run, from the verdict down to each task and what it found."""
+    """All that is kept of a run, from the verdict down to each task and what it found.
+
+    ``notices`` are what the providers ask to be said of their data.
+    """
     decision = record.decision
     parts: list[RenderableType] = [
         title_view(record, seed),
@@ -47,6 +55,7 @@ def record_view(
         Text(),
         verdict_text(decision),
         levels_view(decision),
+        *history_parts(record),
     ]
     parts += bullets("Reasons", decision.reasons)
     parts += bullets("Vetoes", decision.vetoes, "bold red")
@@ -63,6 +72,7 @@ def record_view(
     parts += _analysis(decision.analysis)
     parts += _risk(decision.risk)
     parts += _sizing(decision.sizing)
+    parts += bullets("Data", notices)
     parts += block("Hashes and versions", indented(_provenance(record)))
     return Group(*parts)
 
@@ -108,6 +118,19 @@ def status_view(
         left = (datetime.fromtimestamp(deadline, UTC) - now).total_seconds()
         state = f"{left:.0f} s left" if left >= 0 else f"{-left:.0f} s over its deadline"
         parts.append(Text(f"  {clean_text(run_id)}  {state}"))
+    return Group(*parts)
+
+
+def local_view(
+    pid: int, started_at: datetime, services: Mapping[str, int], flower_url: str | None
+) -> RenderableType:
+    """The cluster of ``sigmax up``: its processes by name, and where Flower is."""
+    parts: list[RenderableType] = [
+        Text.assemble(("Local    ", "bold"), f"sigmax up, process {pid}, {time_text(started_at)}")
+    ]
+    parts += [Text(f"  {clean_text(name)}  {number}") for name, number in services.items()]
+    if flower_url is not None:
+        parts.append(Text(f"  {clean_text(flower_url)}"))
     return Group(*parts)
 
 

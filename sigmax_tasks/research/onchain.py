@@ -37,6 +37,7 @@ LAG_DAYS = 1.0
 FREE_DAYS, HALF_LIFE_DAYS = 3.0, 4.0
 FLOW_SCALE = 0.03
 PROOF_OF_WORK = frozenset({"BTC", "LTC", "DOGE", "BCH", "ETC", "XMR", "ZEC", "DASH", "KAS", "RVN"})
+FEE_RATES = frozenset({"BTC", "ETH"})
 MINING_SERIES = ("hash_rate", "difficulty")
 COMMON_SERIES = (
     "active_addresses",
@@ -84,14 +85,14 @@ def wanted_series(symbol: str) -> tuple[str, ...]:
 
 
 def needs(symbol: str, watchlist: tuple[str, ...]) -> tuple[DataNeed, ...]:  # noqa: ARG001 (common signature)
-    """Per asset; fee rates of the mempool exist for BTC only."""
+    """Per asset; fee rates of the network exist for BTC and ETH only."""
     series = tuple(
         DataNeed(source=SOURCE, kind="series", name=name, symbol=symbol, limit=ROWS)
         for name in wanted_series(symbol)
     )
     rates = (
         (DataNeed(source=SOURCE, kind="measures", name="fee_rates", symbol=symbol),)
-        if base_of(symbol) == "BTC"
+        if base_of(symbol) in FEE_RATES
         else ()
     )
     return (

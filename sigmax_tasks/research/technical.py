@@ -2,11 +2,14 @@
 
 Works on 4h candles, on daily ones where those are missing. Its metrics also carry what the risk
 step needs later: last close, ATR, volatility, value at risk, expected shortfall, drawdown, volume.
+Prices of the same moment from several venues are compared: their median and how far they lie apart.
 """
 
 from __future__ import annotations
 
-from sigmax_tasks.models.observations import DataNeed
+import statistics
+
+from sigmax_tasks.models.observations import DataNeed, Observation, Ticker
 from sigmax_tasks.models.research import Finding, ResearchInputs
 from sigmax_tasks.research import readings
 from sigmax_tasks.research.candlesticks import candle_patterns
@@ -36,7 +39,7 @@ FRACTION = "fraction of price"
 
 
 def needs(symbol: str, watchlist: tuple[str, ...]) -> tuple[DataNeed, ...]:  # noqa: ARG001 (common signature)
-    """4h candles above all; daily and hourly ones and daily volumes where there are any."""
+    """4h candles above all; daily and hourly ones, daily volumes, and prices of several venues."""
 
     def candles(source: str, timeframe: str, limit: int, *, required: bool = False) -> DataNeed:
         return DataNeed(
@@ -53,6 +56,7 @@ def needs(symbol: str, watchlist: tuple[str, ...]) -> tuple[DataNeed, ...]:  # n
         candles("price_data", "1d", LIMIT_1D),
         candles("price_data", "1h", LIMIT_1H),
         candles("volume_data", "1d", LIMIT_1D),
+        DataNeed(source="price_data", kind="ticker", symbol=symbol, cross_check=True),
     )
 
 
@@ -65,6 +69,7 @@ def research(inputs: ResearchInputs) -> Finding:
     notes.labels["primary_timeframe"] = primary.timeframe
     _measure_indicators(notes, primary, found)
     _measure_risk(notes, primary, daily)
+    _compare_venues(notes)
     _label(notes, found)
     patterns = candle_patterns(primary)
     if patterns:
@@ -159,6 +164,27 @@ def _measure_risk(notes: Notebook, primary: CandleSeries, daily: CandleSeries | 
     ratio = volume_ratio(volumes.volumes) if volumes is not None else None
     if ratio is not None and volumes is not None:
         notes.measure("volume_ratio", ratio[0], "times the 30 d median", volumes.observation)
+
+
+def _compare_venues(notes: Notebook) -> None:
+    """Each venue's price; from two on their median and (highest - lowest) / median."""
+    inputs = notes.inputs
+    quotes: dict[str, tuple[float, Observation]] = {}
+    for observation in inputs.observations:
+        data, lineage = observation.data, observation.lineage
+        if isinstance(data, Ticker) and lineage.cross_check and data.symbol == inputs.symbol:
+            quotes.setdefault(lineage.provider, (data.last, observation))
+    for provider, (price, observation) in quotes.items():
+        notes.measure(f"venue_price_{provider}", price, QUOTE, observation)
+    if len(quotes) < 2:
+        return
+    prices = [price for price, _ in quotes.values()]
+    cited = [observation for _, observation in quotes.values()]
+    middle = statistics.median(prices)
+    spread = (max(prices) - min(prices)) / middle
+    notes.measure("venue_median_price", middle, QUOTE, *cited)
+    notes.measure("venue_spread_fraction", spread, "fraction of the median", *cited)
+    notes.labels["venues"] = f"{len(quotes)} within {spread:.2%}"
 
 
 def _ninety_days_before(series: CandleSeries) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,11 +18,15 @@ from sigmax_planner.planner import check_names
 from sigmax_planner.policy import PlanningPolicy
 from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
 from sigmax_tasks.models.policy import DecisionPolicy
-from sigmax_tasks.settings.layers import environment, read_layers
+from sigmax_tasks.settings.layers import apply_overrides, environment, read_layers
 from sigmax_tasks.settings.runtime import RuntimeSettings
+from sigmax_tasks.settings.schedule import ScheduleSettings
 from sigmax_tasks.settings.sources import SourceSettings
 
+_Model = TypeVar("_Model", bound=BaseModel)
+
 _CATALOG_KEYS = {"tasks", "additional_tasks"}
+_OF_THE_RUN = "the settings of the run"
 _SECTION_KEYS = {*_CATALOG_KEYS, "decision"}
 
 
@@ -34,6 +38,7 @@ class Settings:
     catalog: Catalog
     sources: SourceSettings
     decision: DecisionPolicy
+    schedule: ScheduleSettings
     runtime: RuntimeSettings
     tree: dict[str, Any]
 
@@ -48,6 +53,7 @@ class Settings:
         models: tuple[tuple[str, type[BaseModel]], ...] = (
             ("planning", PlanningPolicy),
             ("sources", SourceSettings),
+            ("schedule", ScheduleSettings),
             ("runtime", RuntimeSettings),
         )
         for name, model in models:
@@ -75,12 +81,9 @@ class Settings:
 
     @cached_property
     def snapshot(self) -> str:
-        """Canonical JSON of all that shapes a decision; where and how it runs is left out."""
-        kept = {
-            key: value
-            for key, value in self.tree.items()
-            if key not in RuntimeSettings.model_fields or key == "engine"
-        }
+        """Canonical JSON of all that shapes a decision; where, when and how it runs is left out."""
+        left_out = {*RuntimeSettings.model_fields, *ScheduleSettings.model_fields} - {"engine"}
+        kept = {key: value for key, value in self.tree.items() if key not in left_out}
         return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
     @cached_property
@@ -90,6 +93,43 @@ class Settings:
     def with_snapshot(self, snapshot: str) -> Settings:
         """These settings with the values of another's snapshot on top: a run's own settings."""
         return Settings.from_tree({**self.tree, **json.loads(snapshot)})
+
+
+@dataclass(frozen=True)
+class DecidingSettings:
+    """The part of a run's settings that its decision rests on; its research needs the rest too."""
+
+    planning: PlanningPolicy
+    decision: DecisionPolicy
+
+    @classmethod
+    def from_snapshot(cls, snapshot: str, overrides: Sequence[str] = ()) -> DecidingSettings:
+        """The settings of :attr:`Settings.snapshot` with ``KEY=VALUE`` overrides on top.
+
+        What a snapshot of an older version lacks has its default. Raises
+        :class:`ConfigurationError`, also for an override that no decision rests on.
+        """
+        tree = json.loads(snapshot)
+        mine = {
+            key: value
+            for key, value in tree.items()
+            if key in PlanningPolicy.model_fields or key == "decision"
+        }
+        origins = dict.fromkeys(("decision", *PlanningPolicy.model_fields), _OF_THE_RUN)
+        for override in overrides:
+            section = override.partition("=")[0].strip().partition(".")[0]
+            if section in tree and section not in mine:
+                raise ConfigurationError(
+                    f"--set {override!r}: no decision rests on {section}",
+                    advice=f"known here are {', '.join(sorted(mine))}",
+                )
+        apply_overrides(mine, overrides, origins)
+        policy = mine.pop("decision", {})
+        try:
+            decision = DecisionPolicy.model_validate(policy)
+        except ValidationError as error:
+            raise _problem(error, DecisionPolicy, origins, prefix=("decision",)) from error
+        return cls(_validate(PlanningPolicy, mine, origins), decision)
 
 
 @dataclass(frozen=True)
@@ -113,12 +153,12 @@ def load_settings(
     """Read, merge and check the configuration; any problem is a :class:`ConfigurationError`."""
     layers = read_layers(config_dir, overrides, environment() if environ is None else environ)
     settings = Settings.from_tree(layers.tree, layers.origins)
+    # Not part of from_tree: a run brings profiles of its own to a worker, its schedule stays here.
+    settings.schedule.check_profiles(tuple(settings.planning.profiles))
     return LoadedSettings(settings, layers.origins, layers.folder)
 
 
-def _validate(
-    model: type[BaseModel], values: Mapping[str, Any], origins: Mapping[str, str]
-) -> BaseModel:
+def _validate(model: type[_Model], values: Mapping[str, Any], origins: Mapping[str, str]) -> _Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -12,7 +12,7 @@ import yaml
 
 from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
 
-FILES = ("planning", "tasks", "sources", "decision", "runtime")
+FILES = ("planning", "tasks", "sources", "decision", "schedule", "runtime")
 PREFIXED = ("decision",)
 """Files whose keys stand under the name of the file: ``decision.validation.weights``."""
 MAX_FILE_BYTES = 1_000_000
@@ -94,6 +94,12 @@ def read_layers(
                     values = {name: values}
                 _merge(tree, values, "", str(path), origins)
     _read_environment(tree, environ, origins)
+    apply_overrides(tree, overrides, origins)
+    return Layers(tree, origins, folder)
+
+
+def apply_overrides(tree: Tree, overrides: Sequence[str], origins: dict[str, str]) -> None:
+    """Write ``KEY=VALUE`` overrides into a tree and their origin beside it."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key.strip():
@@ -102,7 +108,6 @@ def read_layers(
                 advice="write it like --set task_execution.max_retries=3",
             )
         _assign(tree, key.strip(), text, "--set", origins)
-    return Layers(tree, origins, folder)
 
 
 def _read_environment(tree: Tree, environ: Mapping[str, str], origins: dict[str, str]) -> None:

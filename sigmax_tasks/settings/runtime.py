@@ -34,6 +34,7 @@ class RetentionSettings(Message):
     run_hours: float = Field(gt=0)
     working_hours: float = Field(gt=0)
     embedded_runs: int = Field(ge=1)
+    journal_days: float | None = Field(default=None, gt=0)
 
 
 class EmbeddedSettings(Message):

@@ -28,6 +28,10 @@ ProviderId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Coin = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,15}$")]
 OptionValue = str | int | float | bool
 
+_ONE_LIMIT = r"[1-9][0-9]{0,8} ?(/|per) ?([1-9][0-9]{0,5} ?)?(second|minute|hour|day)s?"
+LimitText = Annotated[str, Field(pattern=rf"^{_ONE_LIMIT}(; ?{_ONE_LIMIT}){{0,3}}$")]
+"""Limits in the notation of the limits library: ``5/second``, ``10 per 6 seconds; 300/hour``."""
+
 
 def check_base_url(url: str) -> str:
     """``url`` without a trailing slash; ValueError unless http(s), a host and nothing secret."""
@@ -59,20 +63,47 @@ class KeySettings(_Closed):
     required: bool = False
 
 
+class WeightRule(_Closed):
+    """What a request counts for whose path fits the glob ``path``.
+
+    With ``parameter`` the rule holds for requests that send it with a value up to ``at_most``.
+    """
+
+    path: str = Field(min_length=1)
+    weight: int = Field(ge=1, le=100_000)
+    parameter: str | None = None
+    at_most: int | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.parameter is None) != (self.at_most is None):
+            raise ValueError("parameter and at_most belong together")
+        return self
+
+
 class ProviderSettings(_Closed):
     """One provider. ``adapter`` is a family of the registry or ``package.module:function``.
 
-    ``min_interval_seconds`` spaces the requests of one process once ``burst`` of them are spent.
-    ``options`` are the adapter's own.
+    ``limits`` count requests, ``weight_limits`` their weights by the first of ``weights`` that
+    fits (none: 1), ``min_interval_seconds`` keeps them apart; all over all workers together.
+    The headers are names of answer headers: weight used so far, requests left, seconds until
+    there are more. ``options`` are the adapter's own. ``simulated_url`` is asked in simulated runs
+    in place of the simulator, which knows the built-in providers only.
     """
 
     adapter: str = Field(pattern=r"^([a-z][a-z0-9_]*|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
     base_url: BaseUrl
+    simulated_url: BaseUrl | None = None
     timeout_seconds: float = Field(gt=0, le=120)
     max_response_bytes: int = Field(ge=1_000)
     price_usd_per_request: Decimal = Field(default=Decimal(0), ge=0)
-    min_interval_seconds: float = Field(default=0.0, ge=0)
-    burst: int = Field(default=1, ge=1)
+    limits: LimitText | None = None
+    min_interval_seconds: float = Field(default=0.0, ge=0, le=3600)
+    weight_limits: LimitText | None = None
+    weights: tuple[WeightRule, ...] = ()
+    used_weight_header: str | None = Field(default=None, min_length=1)
+    remaining_header: str | None = Field(default=None, min_length=1)
+    reset_header: str | None = Field(default=None, min_length=1)
     key: KeySettings | None = None
     options: dict[str, OptionValue] = Field(default_factory=dict)
     attribution: str = Field(min_length=1)
@@ -91,18 +122,44 @@ class NeedTemplate(_Closed):
 
 
 class DataSourceSettings(_Closed):
-    """One data source of the task catalogue: who answers for it, in which order."""
+    """One data source of the task catalogue: who answers for it, in which order.
+
+    An answer is shared for ``ttl_seconds`` (``ttl_by_kind`` for payload kinds that differ), and
+    for ``stale_if_error_seconds`` where nobody gives a newer one. Where all are combined, those of
+    ``fallback`` are asked in the place of the first of ``providers`` when it gives nothing.
+    ``cross_check`` are all asked for needs that only compare, whatever ``combine`` says.
+    """
 
     providers: tuple[ProviderId, ...] = Field(min_length=1)
     combine: Literal["first", "all"] = "first"
+    fallback: tuple[ProviderId, ...] = ()
+    cross_check: tuple[ProviderId, ...] = ()
+    ttl_seconds: float = Field(default=0.0, ge=0, le=604_800)
+    ttl_by_kind: dict[str, Annotated[float, Field(ge=0, le=604_800)]] = Field(default_factory=dict)
+    stale_if_error_seconds: float = Field(default=0.0, ge=0, le=604_800)
     default_needs: tuple[NeedTemplate, ...] = ()
 
-    @field_validator("providers")
+    @field_validator("providers", "fallback", "cross_check")
     @classmethod
     def _no_provider_twice(cls, providers: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(providers)) != len(providers):
             raise ValueError("a provider is listed twice")
         return providers
+
+    @model_validator(mode="after")
+    def _fallback_has_a_place(self) -> Self:
+        if self.fallback and self.combine != "all":
+            raise ValueError("fallback is for combine: all; else put it behind the providers")
+        return self
+
+    @property
+    def all_providers(self) -> tuple[str, ...]:
+        """Everyone who may be asked, each once."""
+        return tuple(dict.fromkeys((*self.providers, *self.fallback, *self.cross_check)))
+
+    def ttl_of(self, kind: str) -> float:
+        """Seconds that an answer of that payload kind counts as fresh."""
+        return self.ttl_by_kind.get(kind, self.ttl_seconds)
 
 
 class SeriesEntry(_Closed):
@@ -117,6 +174,35 @@ class SeriesEntry(_Closed):
     unit: str = Field(min_length=1)
     step_days: int = Field(default=1, ge=1, le=366)
     coins: tuple[Coin, ...] = ()
+
+
+class QuotaSettings(_Closed):
+    """Waiting for a turn at a provider, over all workers.
+
+    ``simulated_limits`` are the ``limits`` of simulated and replayed providers, by provider.
+    """
+
+    patience_seconds: float = Field(gt=0)
+    cool_down_seconds: float = Field(gt=0, le=86_400)
+    trust_seconds: float = Field(ge=0)
+    simulated_limits: dict[ProviderId, LimitText] = Field(default_factory=dict)
+
+
+class BreakerSettings(_Closed):
+    """When a provider that fails is left alone, by all workers."""
+
+    failures: int = Field(ge=1)
+    window_seconds: float = Field(gt=0)
+    hang_seconds: float = Field(gt=0)
+    open_seconds: float = Field(gt=0, le=86_400)
+
+
+class CacheSettings(_Closed):
+    """Answers shared between tasks, runs and workers."""
+
+    enabled: bool
+    lease_seconds: float = Field(ge=0.5, le=60)
+    max_entry_bytes: int = Field(ge=1_000)
 
 
 class SourceSettings(_Closed):
@@ -134,6 +220,9 @@ class SourceSettings(_Closed):
     markets_cache_entries: int = Field(ge=1, le=200)
     live_skew_seconds: float = Field(ge=0, le=600)
     quote_alternatives: dict[Coin, tuple[Coin, ...]]
+    quota: QuotaSettings
+    breaker: BreakerSettings
+    cache: CacheSettings
     providers: dict[ProviderId, ProviderSettings] = Field(min_length=1)
     data_sources: dict[ProviderId, DataSourceSettings] = Field(min_length=1)
     series: dict[ProviderId, dict[str, tuple[SeriesEntry, ...]]]
@@ -144,12 +233,13 @@ class SourceSettings(_Closed):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         for source, settings in self.data_sources.items():
-            self._check_providers(settings.providers, f"data_sources.{source}")
+            self._check_providers(settings.all_providers, f"data_sources.{source}")
         for source, table in self.series.items():
             if source not in self.data_sources:
                 raise ValueError(f"series.{source}: no such data source")
             for name, entries in table.items():
                 self._check_providers([e.provider for e in entries], f"series.{source}.{name}")
+        self._check_providers(list(self.quota.simulated_limits), "quota.simulated_limits")
         return self
 
     def _check_providers(self, names: tuple[str, ...] | list[str], where: str) -> None:
@@ -191,7 +281,11 @@ def source_settings(mapping: Mapping[str, Any], where: str = "sources.yaml") -> 
 
 _MODELS: Mapping[str, type[BaseModel]] = {
     "providers": ProviderSettings,
+    "weights": WeightRule,
     "key": KeySettings,
+    "quota": QuotaSettings,
+    "breaker": BreakerSettings,
+    "cache": CacheSettings,
     "data_sources": DataSourceSettings,
     "default_needs": NeedTemplate,
     "series": SeriesEntry,

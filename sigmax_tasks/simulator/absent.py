@@ -10,11 +10,14 @@ from sigmax_tasks.simulator.world import (
     Book,
     Candle,
     Coin,
+    EthereumState,
     FeeSeries,
     GlobalMarket,
     Market,
     Mempool,
     NotRecorded,
+    Observation,
+    OpenInterest,
     Point,
     Story,
     Ticker,
@@ -39,6 +42,24 @@ class NothingRecorded:
         end_ms: int | None = None,
     ) -> list[Trade]:
         self._absent("trades")
+
+    def open_interest(self, provider: str, base: str) -> OpenInterest:
+        self._absent("open interests")
+
+    def ethereum(self) -> EthereumState:
+        self._absent("states of the Ethereum network")
+
+    def stablecoin_supply(self) -> Sequence[Point]:
+        self._absent("supplies of stablecoins")
+
+    def exchange_rate(self, base: str, quote: str) -> Sequence[Observation]:
+        self._absent("exchange rates")
+
+    def yearly(self, country: str, indicator: str) -> Sequence[Observation]:
+        self._absent("yearly figures of countries")
+
+    def messages(self, base: str) -> list[Story]:
+        self._absent("messages about a coin")
 
     def yield_curve(self) -> Sequence[YieldCurve]:
         self._absent("Treasury yield curves")

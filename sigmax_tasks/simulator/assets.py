@@ -12,7 +12,7 @@ class Asset:
     """`level` USD and `daily_usd` volume at the centre of the simulation; `beta` to the market.
 
     `own` scales the asset's own volatility; `supply` is in millions of coins; `venues` holds the
-    first letters of the exchanges that list it.
+    letters of the exchanges that list it (VENUE_LETTERS).
     """
 
     base: str
@@ -121,8 +121,18 @@ BY_COIN_ID: Final = MappingProxyType({asset.coin_id: asset for asset in ASSETS})
 INDEX: Final = MappingProxyType({asset.base: number for number, asset in enumerate(ASSETS)})
 
 VENUE_QUOTES: Final = MappingProxyType(
-    {"kraken": ("USD", "USDT"), "coinbase": ("USD", "USDT"), "binance": ("USDT",)}
+    {
+        "kraken": ("USD", "USDT"),
+        "coinbase": ("USD", "USDT"),
+        "binance": ("USDT",),
+        "okx": ("USDT",),
+        "bybit": ("USDT",),
+    }
 )
+VENUE_LETTERS: Final = MappingProxyType(
+    {"kraken": "k", "coinbase": "c", "binance": "b", "okx": "b", "bybit": "b"}
+)
+"""Under which letter of an asset's `venues` an exchange stands; the last three list the same."""
 VENUE_SHARE: Final = MappingProxyType(
     {
         ("kraken", "USD"): 0.05,
@@ -130,6 +140,8 @@ VENUE_SHARE: Final = MappingProxyType(
         ("coinbase", "USD"): 0.14,
         ("coinbase", "USDT"): 0.01,
         ("binance", "USDT"): 0.45,
+        ("okx", "USDT"): 0.11,
+        ("bybit", "USDT"): 0.09,
         ("index", "USD"): 1.0,
     }
 )

@@ -83,9 +83,20 @@ SERIES: Final = MappingProxyType(
         "GOLD": _s(1500, 0.08, 0.004, 0.008, 0.01, True, "business", 2),
         "DOLLAR": _s(100, 0.004, 0.004, 0.004, -0.04, True, "business", 3),
         "JUNK": _s(80, 0, 0.006, 0.003, 0.04, True, "business", 2),
+        "EURO": _s(1.1, 0, 0.004, 0.0035, 0.03, True, "business", 4),
     }
 )
-_NOT_ON_FRED: Final = frozenset({"GOLD", "DOLLAR", "JUNK"})
+_NOT_ON_FRED: Final = frozenset({"GOLD", "DOLLAR", "JUNK", "EURO"})
+_EURO_MS: Final = 15 * 3_600_000
+"""The ECB publishes its reference rates at about 16:00 in Frankfurt."""
+_YEARLY: Final = MappingProxyType(
+    {
+        ("WLD", "NY.GDP.MKTP.KD.ZG"): "GDP",
+        ("USA", "NY.GDP.MKTP.KD.ZG"): "GDP",
+        ("USA", "FP.CPI.TOTL.ZG"): "CPIAUCSL",
+    }
+)
+_YEAR_PUBLISHED_DAYS: Final = 200
 _STOCKS: Final = frozenset({"SP500", "NASDAQCOM", "VIXCLS"})
 _SPREADS: Final = MappingProxyType({"T10Y2Y": ("DGS10", "DGS2"), "T10Y3M": ("DGS10", "FEDFUNDS")})
 
@@ -150,6 +161,35 @@ class Economy:
             blank = calendar == "business" and day in resting(day.year)
             value = None if blank else round(self.value(series_id, number), decimals)
             rows.append(Observation(day.isoformat(), value))
+        return rows
+
+    def exchange_rate(self, base: str, quote: str, now_ms: int) -> list[Observation]:
+        """Reference rates of EUR and USD on business days, from 15:00 UTC of their day on."""
+        if {base, quote} != {"EUR", "USD"}:
+            raise UnknownNameError(f"{base}/{quote}")
+        rows = []
+        for number in range(day_of(now_ms) + 1):
+            day = _EPOCH_DAY + timedelta(days=number)
+            if day.weekday() < 5 and EPOCH_MS + number * DAY_MS + _EURO_MS <= now_ms:
+                dollars = self.value("EURO", number)
+                value = round(dollars if base == "EUR" else 1.0 / dollars, 5)
+                rows.append(Observation(day.isoformat(), value))
+        return rows
+
+    def yearly(self, country: str, indicator: str, now_ms: int) -> list[Observation]:
+        """Growth of a whole year's mean over the one before, public half a year after its end."""
+        source = _YEARLY.get((country, indicator))
+        if source is None:
+            raise UnknownNameError(f"{country}/{indicator}")
+        rows = []
+        year = _EPOCH_DAY.year + 1
+        while day_of(now_ms) >= _days_to(year + 1) + _YEAR_PUBLISHED_DAYS:
+            walk = self._walk(source)
+            before, this = (
+                float(np.mean(walk[_days_to(y) : _days_to(y + 1)])) for y in (year - 1, year)
+            )
+            rows.append(Observation(str(year), round((this / before - 1.0) * 100.0, 6)))
+            year += 1
         return rows
 
     def value(self, series_id: str, number: int) -> float:
@@ -252,3 +292,8 @@ def _instrument_price(symbol: str, factor: float, value: float) -> float:
     if symbol == "TLT":
         return 95.0 * float(np.exp(-0.16 * (value - 4.2)))
     return value * factor
+
+
+def _days_to(year: int) -> int:
+    """Day number of the first of January of `year`."""
+    return (date(year, 1, 1) - _EPOCH_DAY).days

@@ -15,6 +15,7 @@ from sigmax_tasks.simulator.assets import (
     BY_BASE,
     BY_COIN_ID,
     INDEX,
+    VENUE_LETTERS,
     VENUE_QUOTES,
     amount_decimals,
     price_decimals,
@@ -23,6 +24,7 @@ from sigmax_tasks.simulator.chain import ChainData
 from sigmax_tasks.simulator.coins import CoinList, index_market
 from sigmax_tasks.simulator.economy import Economy
 from sigmax_tasks.simulator.microstructure import Microstructure
+from sigmax_tasks.simulator.networks import Networks
 from sigmax_tasks.simulator.prices import DAY_MS, EPOCH_MS, PriceEngine
 from sigmax_tasks.simulator.stories import OUTLETS, Newsroom
 from sigmax_tasks.simulator.tape import Tape
@@ -32,6 +34,7 @@ from sigmax_tasks.simulator.world import (
     Book,
     Candle,
     Coin,
+    EthereumState,
     FearGreed,
     FeeSeries,
     Funding,
@@ -40,6 +43,7 @@ from sigmax_tasks.simulator.world import (
     Mempool,
     NotRecorded,
     Observation,
+    OpenInterest,
     Point,
     Story,
     Ticker,
@@ -63,6 +67,7 @@ class SeededMarket:
         self.economy = Economy(self.engine)
         self.newsroom = Newsroom(self.engine)
         self.coins = CoinList(self.engine, self.chain)
+        self.networks = Networks(self.engine)
         self._tapes: dict[tuple[str, Market], Tape] = {}
 
     def tape(self, venue: str, market: Market) -> Tape:
@@ -89,7 +94,7 @@ def _cached_market(seed: int, days: int) -> SeededMarket:
 
 @lru_cache(maxsize=8)
 def venue_markets(venue: str) -> tuple[Market, ...]:
-    letter = venue[0]
+    letter = VENUE_LETTERS[venue]
     return tuple(
         Market(asset.base, quote, price_decimals(asset, venue), amount_decimals(asset), asset.name)
         for asset in ASSETS
@@ -153,6 +158,30 @@ class SeededWorld:
         limit: int,
     ) -> list[Funding]:
         return self._market.chain.funding(base, self._now, start_ms, end_ms, limit)
+
+    def open_interest(self, provider: str, base: str) -> OpenInterest:
+        asset = BY_BASE.get(base)
+        if asset is None:
+            raise UnknownNameError(base)
+        price = self.coin_history(asset.coin_id, 60, 1)[-1].close
+        return self._market.networks.open_interest(provider, asset, price, self._now)
+
+    def ethereum(self) -> EthereumState:
+        return self._market.networks.ethereum(self._now)
+
+    def stablecoin_supply(self) -> Sequence[Point]:
+        return self._market.networks.stablecoin_supply(self._now)
+
+    def exchange_rate(self, base: str, quote: str) -> Sequence[Observation]:
+        return self._market.economy.exchange_rate(base, quote, self._now)
+
+    def yearly(self, country: str, indicator: str) -> Sequence[Observation]:
+        return self._market.economy.yearly(country, indicator, self._now)
+
+    def messages(self, base: str) -> list[Story]:
+        if base not in BY_BASE:
+            raise UnknownNameError(base)
+        return self._market.newsroom.messages(base, self._now)
 
     def fear_greed(self, limit: int) -> list[FearGreed]:
         return self._market.chain.fear_greed(self._now, limit)

@@ -49,6 +49,8 @@ def _too_many(provider: str) -> dict[str, Any]:
         return {"code": -1003, "msg": "Too many requests; current limit is reached."}
     if provider == "coingecko":
         return {"status": {"error_code": 429, "error_message": "You've exceeded the Rate Limit."}}
-    if provider == "okx":
+    if provider.startswith("bybit"):
+        return {"retCode": 10006, "retMsg": "Too many visits!", "result": {}}
+    if provider.startswith("okx"):
         return {"code": "50011", "msg": "Too Many Requests", "data": []}
     return {"error": "rate limit exceeded"}

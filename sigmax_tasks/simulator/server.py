@@ -213,13 +213,18 @@ class _Handler(BaseHTTPRequestHandler):
                 self._provider()
 
     def do_POST(self) -> None:
-        if self._body() is None:
+        body = self._body()
+        if body is None:
             return
         if self.path == "/_stats/reset":
             self.server.owner.stats.reset()
             self._send(json_reply({"status": "reset"}))
-        else:
+        elif self.path.startswith("/_"):
             self._send(json_reply({"error": "unknown path", "detail": "POST /_stats/reset"}, 404))
+        elif len(self.path) > _LONGEST_TARGET:
+            self._send(json_reply({"error": "request target too long"}, 414))
+        else:
+            self._provider(body)
 
     def do_PUT(self) -> None:
         body = self._body()
@@ -244,11 +249,11 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return self.rfile.read(int(text))
 
-    def _provider(self) -> None:
+    def _provider(self, body: bytes = b"") -> None:
         owner = self.server.owner
         started, clock = time.time(), time.monotonic()
         try:
-            address = parse_address(self.path)
+            address = parse_address(self.path, body)
         except BadAddressError as error:
             self._send(json_reply({"error": "unknown path", "detail": str(error)}, 404))
             return

@@ -7,7 +7,9 @@ must not interpret.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -20,8 +22,16 @@ from sigmax_tasks.simulator.world import Story
 _SLOT_MS: Final = 20 * 60_000
 _SPAN_MS: Final = 48 * 3_600_000
 _HOSTILE_EVERY: Final = 23
+_MESSAGES: Final = "messages/"
 
-OUTLETS: Final = ("coindesk", "cointelegraph", "decrypt")
+OUTLETS: Final = (
+    "coindesk",
+    "cointelegraph",
+    "decrypt",
+    "the_block",
+    "bitcoin_magazine",
+    "gdelt",
+)
 _SECTIONS: Final = ("Markets", "Tech", "Business", "Policy")
 _AUTHORS: Final = (
     "Mara Lindqvist",
@@ -127,6 +137,17 @@ class Newsroom:
             stories += self._feed(f"r/{name}", now_ms, 0.3, banks, shared=False)
         return sorted(stories, key=lambda story: (-story.time_ms, story.story_id))
 
+    def messages(self, base: str, now_ms: int) -> list[Story]:
+        """About one coin, newest first; half of those with a leaning say so as their section."""
+        banks = (_POST_GOOD, _POST_BAD, _POST_PLAIN)
+        found = []
+        for story in self._feed(f"{_MESSAGES}{base}", now_ms, 0.5, banks, shared=False):
+            good, bad = (any(_is_of(story.title, t) for t in bank) for bank in banks[:2])
+            leaning = "Bullish" if good else "Bearish" if bad else ""
+            said = leaning if story.time_ms % 2 else ""
+            found.append(replace(story, section=said))
+        return found
+
     def _feed(
         self,
         outlet: str,
@@ -201,7 +222,10 @@ class Newsroom:
             "r/solana": "SOL",
             "r/cardano": "ADA",
             "r/dogecoin": "DOGE",
+            "bitcoin_magazine": "BTC",
         }
+        if outlet.startswith(_MESSAGES):
+            return ASSETS[INDEX[outlet.removeprefix(_MESSAGES)]]
         if outlet in homes:
             return ASSETS[INDEX[homes[outlet]]]
         for number, reach in enumerate(self._reach):
@@ -216,3 +240,9 @@ class Newsroom:
         level = self._engine.level
         move = float(level[day, number] - level[max(day - 4, 0), number])
         return float(np.tanh(move / (2.0 * float(self._engine.spread[day - 1, number]) + 1e-9)))
+
+
+def _is_of(title: str, template: str) -> bool:
+    """Whether a title was made from that template."""
+    pattern = re.sub(r"\\{[a-z]+\\}", ".+", re.escape(template))
+    return re.fullmatch(pattern, title) is not None

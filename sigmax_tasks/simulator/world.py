@@ -99,6 +99,30 @@ class Funding(NamedTuple):
     mark_price: float | None
 
 
+class OpenInterest(NamedTuple):
+    """Open contracts of a perpetual in coins, at a price in USD."""
+
+    now_ms: int
+    coins: float
+    price: float
+
+
+@dataclass(frozen=True, slots=True)
+class EthereumState:
+    """The newest block and the fees of the last ones, oldest first, in wei.
+
+    `base_fees` has one more than `rewards`: that of the next block. A reward is the priority fee
+    at the 10th, 50th and 90th percentile of its block.
+    """
+
+    block_number: int
+    block_ms: int
+    gas_price: int
+    base_fees: Sequence[int]
+    gas_used_ratios: Sequence[float]
+    rewards: Sequence[tuple[int, int, int]]
+
+
 class FearGreed(NamedTuple):
     day_seconds: int
     value: int
@@ -226,7 +250,8 @@ class Mempool:
 class World(Protocol):
     """Market and context at one moment. Methods raise NotRecorded or UnknownNameError.
 
-    Nothing later than `now_ms` is ever returned. Venues are 'kraken', 'coinbase' and 'binance'.
+    Nothing later than `now_ms` is ever returned. Venues are 'kraken', 'coinbase', 'binance', 'okx'
+    and 'bybit'.
     """
 
     @property
@@ -267,6 +292,26 @@ class World(Protocol):
         self, provider: str, base: str, start_ms: int | None, end_ms: int | None, limit: int
     ) -> list[Funding]:
         """Fundings of the perpetual base/USDT: the last `limit`, or the first from `start_ms`."""
+        ...
+
+    def open_interest(self, provider: str, base: str) -> OpenInterest: ...
+
+    def ethereum(self) -> EthereumState: ...
+
+    def stablecoin_supply(self) -> Sequence[Point]:
+        """Dollar value of all stablecoins, daily, the current point last."""
+        ...
+
+    def exchange_rate(self, base: str, quote: str) -> Sequence[Observation]:
+        """Reference rates of banking days: `quote` for one `base`."""
+        ...
+
+    def yearly(self, country: str, indicator: str) -> Sequence[Observation]:
+        """Yearly values of an indicator by the World Bank's names; the date is the year."""
+        ...
+
+    def messages(self, base: str) -> list[Story]:
+        """Posts about one coin, newest first; the section is Bullish, Bearish or empty."""
         ...
 
     def fear_greed(self, limit: int) -> list[FearGreed]:

@@ -33,19 +33,34 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "binance": "https://data-api.binance.vision",
     "binance_futures": "https://fapi.binance.com",
     "okx": "https://www.okx.com",
+    "okx_futures": "https://www.okx.com",
+    "bybit": "https://api.bybit.com",
+    "bybit_futures": "https://api.bybit.com",
+    "hyperliquid": "https://api.hyperliquid.xyz",
     "alternative_me": "https://api.alternative.me",
     "coingecko": "https://api.coingecko.com",
     "defillama": "https://api.llama.fi",
+    "defillama_coins": "https://coins.llama.fi",
+    "defillama_stablecoins": "https://stablecoins.llama.fi",
     "coinmetrics": "https://community-api.coinmetrics.io",
     "blockchain_info": "https://api.blockchain.info",
     "mempool": "https://mempool.space",
+    "ethereum_node": "https://ethereum.publicnode.com",
+    "blockcypher": "https://api.blockcypher.com",
     "coindesk": "https://www.coindesk.com",
     "cointelegraph": "https://cointelegraph.com",
     "decrypt": "https://decrypt.co",
+    "the_block": "https://www.theblock.co",
+    "bitcoin_magazine": "https://bitcoinmagazine.com",
+    "gdelt": "https://api.gdeltproject.org",
     "reddit": "https://www.reddit.com",
+    "stocktwits": "https://api.stocktwits.com",
     "fred": "https://fred.stlouisfed.org",
     "treasury": "https://home.treasury.gov",
     "yahoo": "https://query1.finance.yahoo.com",
+    "ecb": "https://data-api.ecb.europa.eu",
+    "frankfurter": "https://api.frankfurter.dev",
+    "worldbank": "https://api.worldbank.org",
 }
 """Provider id to the real base URL whose place the simulator takes."""
 
@@ -80,7 +95,7 @@ def world_base_url(root_url: str, mode: str, seed: int, as_of_ms: int | None, pr
     raise ValueError(f"mode must be 'simulated' or 'replay', not {mode!r}")
 
 
-def parse_address(target: str) -> Address:
+def parse_address(target: str, body: bytes = b"") -> Address:
     """The parts of a request target; BadAddressError when it is none of ours."""
     parts = urlsplit(target)
     simulated = _SIMULATED.fullmatch(parts.path)
@@ -101,7 +116,7 @@ def parse_address(target: str) -> Address:
     if as_of is not None and as_of > _LATEST_MS:
         raise BadAddressError("as_of is in milliseconds and must be before the year 2100")
     try:
-        request = Request.of(unquote(path or "/", errors="strict"), parts.query)
+        request = Request.of(unquote(path or "/", errors="strict"), parts.query, body)
     except ValueError:
         raise BadAddressError("the path or the query cannot be decoded") from None
     return Address(seed, as_of, provider, request)
@@ -125,6 +140,8 @@ class Worlds:
 
     def answer(self, target: str, address: Address) -> Reply:
         """The provider's answer; what the world lacks is a 404 that says so."""
+        if address.request.body:
+            target = f"{target} {address.request.body.hex()}"
         if address.as_of_ms is not None:
             with self._lock:
                 kept = self._answers.get(target)

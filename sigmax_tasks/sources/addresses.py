@@ -44,8 +44,16 @@ class Addresses:
     def simulated(
         cls, settings: SourceSettings, root: str, *, seed: int, as_of: datetime
     ) -> Addresses:
-        """Addresses on a simulator: ``{root}/sim/{seed}/{as_of_ms}/{provider}``."""
-        return cls._local(settings, root, f"sim/{seed}/{_ms(as_of)}")
+        """Addresses on a simulator: ``{root}/sim/{seed}/{as_of_ms}/{provider}``.
+
+        A provider with a ``simulated_url`` is found there, under the same rule as the simulator.
+        """
+        found = dict(cls._local(settings, root, f"sim/{seed}/{_ms(as_of)}").base_urls)
+        for name, provider in settings.providers.items():
+            if provider.simulated_url is not None:
+                allowed = settings.allowed_source_roots
+                found[name] = check_source_root(provider.simulated_url, allowed)
+        return cls(MappingProxyType(found))
 
     @classmethod
     def replay(cls, settings: SourceSettings, root: str, *, as_of: datetime) -> Addresses:

@@ -27,6 +27,8 @@ from sigmax_tasks.errors import (
 )
 
 MAX_DEPTH: Final = 32
+MAX_PARTS: Final = 500_000
+"""Lists and objects of one JSON answer: each takes memory many times its two characters."""
 _LONGEST_WAIT: Final = 86_400.0
 _RATE_LIMITED: Final = frozenset({418, 429})
 _PASSING: Final = frozenset({408, 425})
@@ -148,12 +150,14 @@ def _sentences(data: object, depth: int) -> list[str]:
 
 
 def parse_json(provider: str, body: bytes) -> Any:
-    """JSON without NaN, infinity and deep nesting; anything else is a :class:`BadPayloadError`."""
+    """JSON without NaN, infinity, deep nesting and countless parts; else BadPayloadError."""
     start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not start:
         raise BadPayloadError(provider, "empty body")
     if start.startswith(b"<"):
         raise BadPayloadError(provider, "a page of HTML or XML in place of JSON")
+    if body.count(b"[") + body.count(b"{") > MAX_PARTS:
+        raise BadPayloadError(provider, f"JSON of more than {MAX_PARTS} lists and objects")
     if _depth(body) > MAX_DEPTH:
         raise BadPayloadError(provider, f"JSON nested deeper than {MAX_DEPTH}")
     try:
@@ -166,7 +170,10 @@ def parse_json(provider: str, body: bytes) -> Any:
 
 
 def _depth(body: bytes) -> int:
-    """How deep brackets nest outside of strings. 0 when there are too few to matter."""
+    """How deep brackets nest outside of strings, or a depth beyond MAX_DEPTH that is enough.
+
+    0 when there are too few to matter.
+    """
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return 0
     bare = _STRING.sub(b"", _ESCAPE.sub(b"", body) if b"\\" in body else body)
@@ -175,6 +182,8 @@ def _depth(body: bytes) -> int:
         if byte in b"[{":
             depth += 1
             deepest = max(deepest, depth)
+            if deepest > MAX_DEPTH:
+                break
         else:
             depth -= 1
     return deepest

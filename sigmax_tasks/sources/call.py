@@ -8,6 +8,7 @@ lies in the future of the run's clock. It does not know the data mode: only ``ba
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from sigmax_planner.models import DataMode
 from sigmax_tasks import clock
 from sigmax_tasks.candles import timeframe_seconds
-from sigmax_tasks.clock import Deadline, RunClock
+from sigmax_tasks.clock import Deadline, RunClock, monotonic
 from sigmax_tasks.errors import BadPayloadError, NotOfferedError
 from sigmax_tasks.models.observations import (
     Candles,
@@ -35,6 +36,7 @@ from sigmax_tasks.models.observations import (
 )
 from sigmax_tasks.settings.sources import ProviderSettings, SeriesEntry, SourceSettings
 from sigmax_tasks.sources.answers import Answer
+from sigmax_tasks.sources.gate import Gate, Lane, Visit
 from sigmax_tasks.sources.http import Budget, HttpClient, Meter
 
 DAY_MS: Final = 86_400_000
@@ -43,7 +45,11 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass
 class Call:
-    """Everything one attempt needs. ``series`` is set for needs of kind ``series``."""
+    """Everything one attempt needs. ``series`` is set for needs of kind ``series``.
+
+    ``deadline`` is that of the attempt; it moves, up to ``latest``, by the time its requests wait
+    at the gate. ``patience_seconds`` is how long each may wait for the provider's limits.
+    """
 
     provider_id: str
     provider: ProviderSettings
@@ -58,6 +64,10 @@ class Call:
     max_response_bytes: int
     series: SeriesEntry | None = None
     stopped: Callable[[], bool] = lambda: False
+    gate: Gate | None = None
+    latest: Deadline | None = None
+    patience_seconds: float = math.inf
+    began: float = field(default_factory=monotonic)
     answers: list[Answer] = field(default_factory=list)
 
     @property
@@ -77,10 +87,40 @@ class Call:
             deadline=self.deadline,
             max_bytes=min(self.provider.max_response_bytes, self.max_response_bytes),
             meter=self.meter,
-            min_interval_seconds=self.provider.min_interval_seconds,
-            burst=self.provider.burst,
             stopped=self.stopped,
+            visit=self._visit,
+            latest=self.latest,
+            patience_seconds=self.patience_seconds,
+            extend=self._extend,
         )
+
+    @property
+    def live(self) -> bool:
+        return self.data_mode is DataMode.LIVE
+
+    @property
+    def lane(self) -> Lane | None:
+        """Where its requests queue up with those of all workers; None without a gate."""
+        if self.gate is None:
+            return None
+        return self.gate.lane(self.provider_id, self.base_url, self.key_value(), live=self.live)
+
+    def begin(self) -> None:
+        """Its time limit counts from now: until now it waited for somebody else's fetch."""
+        self.began = monotonic()
+        latest = self.latest or self.deadline
+        self.deadline = Deadline(min(self.began + self.provider.timeout_seconds, latest.at))
+
+    def _visit(self, endpoint: str) -> Visit | None:
+        lane = self.lane
+        if self.gate is None or lane is None:
+            return None
+        return self.gate.visit(lane, endpoint)
+
+    def _extend(self, seconds: float) -> Deadline:
+        latest = self.latest or self.deadline
+        self.deadline = Deadline(min(self.deadline.at + seconds, latest.at))
+        return self.deadline
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         """GET ``base_url + path``; the answer is remembered for the lineage."""

@@ -38,10 +38,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One thing to find: the first candidate that answers is enough."""
+    """One thing to find: the first candidate that answers is enough.
+
+    ``spare`` says that other lookups look for the same elsewhere, so that this one may fail.
+    """
 
     need: DataNeed
     candidates: tuple[Candidate, ...]
+    spare: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def group(
         if need.symbol is None and need.kind in _ABOUT_A_SYMBOL:
             full = need.model_copy(update={"symbol": symbol})
         source = settings.data_sources.get(need.source)
-        key: tuple[object, ...] = (full.kind, full.name, full.symbol)
+        key: tuple[object, ...] = (full.kind, full.name, full.symbol, full.cross_check)
         key += (source.providers, source.combine) if source is not None else (need.source,)
         if need.kind == "series":
             key += (need.source,)
@@ -89,6 +93,9 @@ def candidates_of(
 ) -> list[Lookup]:
     """The lookups of a want: one, or one per provider where a source combines them all.
 
+    A cross-check has one lookup for each provider of the source's ``cross_check``. Where all are
+    combined, the first lookup goes on to the source's ``fallback``.
+
     Without providers the list is empty. Providers that lack a key they require are left out, unless
     there is no other.
     """
@@ -105,7 +112,8 @@ def candidates_of(
             if entry.provider in source.providers and _covers(entry, need.symbol)
         ]
     else:
-        found = [(name, None) for name in source.providers]
+        asked = source.cross_check if need.cross_check else source.providers
+        found = [(name, None) for name in asked]
     able = [(name, entry) for name, entry in found if _gives(providers[name], need.kind)]
     keyed = [pair for pair in able if _has_key(providers[pair[0]], data_mode, environ)]
     able = keyed or able
@@ -113,8 +121,24 @@ def candidates_of(
     chosen = tuple(
         Candidate(name, _label(name, entry, names.count(name) > 1), entry) for name, entry in able
     )
+    if need.cross_check:
+        return [Lookup(need, (candidate,), spare=len(chosen) > 1) for candidate in chosen]
     if source.combine == "all":
-        return [Lookup(need, (candidate,)) for candidate in chosen]
+        spare = tuple(
+            Candidate(name, name)
+            for name in source.fallback
+            if need.kind != "series"
+            and _gives(providers[name], need.kind)
+            and _has_key(providers[name], data_mode, environ)
+        )
+        return [
+            Lookup(
+                need,
+                (candidate, *spare) if number == 0 else (candidate,),
+                spare=len(chosen) > 1,
+            )
+            for number, candidate in enumerate(chosen)
+        ]
     return [Lookup(need, chosen)] if chosen else []
 
 
@@ -146,6 +170,7 @@ def share_out(observation: Observation, want: Wanted) -> list[Observation]:
             update={
                 "source": need.source,
                 "observation_id": observation_id(need, observation.lineage.provider),
+                "cross_check": need.cross_check,
             }
         )
         found.append(Observation(lineage=lineage, data=cut(observation.data, need.limit)))

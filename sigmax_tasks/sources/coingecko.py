@@ -5,20 +5,21 @@ volume_24h_usd, ath_usd, ath_change_percent, change_{24h,7d,30d,1y}_percent, cir
 total_supply, max_supply (coins), market_cap_rank, tvl_usd, commit_count_4_weeks, stars, forks,
 pull_requests_merged, pull_request_contributors. Of ``global``: total_market_cap_usd,
 total_volume_24h_usd, market_cap_change_24h_percent, btc_dominance_percent,
-eth_dominance_percent. What the provider leaves out or gives as null is not there.
+eth_dominance_percent. What the provider leaves out or gives as null is not there, nor is an amount
+of USD or coins of 0: it stands for one that the provider does not know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import quote
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 
-from sigmax_tasks.models.observations import DataNeed, Measure, Measures, Observation
-from sigmax_tasks.sources.call import Call, from_ms
+from sigmax_tasks.models.observations import DataNeed, Measure, Observation
+from sigmax_tasks.sources.call import Call
+from sigmax_tasks.sources.domains import check_newest, observe_measures
 
 ByCurrency = Annotated[
     dict[str, float | None], BeforeValidator(lambda v: v if isinstance(v, dict) else {})
@@ -96,7 +97,7 @@ def fetch_coingecko(need: DataNeed, call: Call) -> Observation:
     if profile.id != coin_id:
         raise call.bad(f"asked for {coin_id}, answered about {profile.id[:40]}")
     values = coin_measures(profile.market_data, profile.developer_data, profile.market_cap_rank)
-    return _observe(need, call, coin_id, values, profile.last_updated)
+    return observe_measures(need, call, coin_id, values, profile.last_updated)
 
 
 def coin_measures(
@@ -132,11 +133,7 @@ def coin_measures(
             "pull_requests_merged": (developer.pull_requests_merged, "count"),
             "pull_request_contributors": (developer.pull_request_contributors, "count"),
         }
-    return [
-        Measure(name=name, value=value, unit=unit)
-        for name, (value, unit) in found.items()
-        if value is not None
-    ]
+    return _stated(found)
 
 
 def _global(need: DataNeed, call: Call) -> Observation:
@@ -148,18 +145,15 @@ def _global(need: DataNeed, call: Call) -> Observation:
         "btc_dominance_percent": (data.market_cap_percentage.get("btc"), "percent"),
         "eth_dominance_percent": (data.market_cap_percentage.get("eth"), "percent"),
     }
-    values = [
+    values = _stated(numbers)
+    moment = check_newest(call, data.updated_at * 1000)
+    return observe_measures(need, call, "global", values, moment)
+
+
+def _stated(numbers: Mapping[str, tuple[float | None, str]]) -> list[Measure]:
+    """Those that are there; a price or a supply of 0 is not."""
+    return [
         Measure(name=name, value=value, unit=unit)
         for name, (value, unit) in numbers.items()
-        if value is not None
+        if value is not None and not (value == 0 and unit in {"USD", "coins"})
     ]
-    return _observe(need, call, "global", values, from_ms(data.updated_at * 1000))
-
-
-def _observe(
-    need: DataNeed, call: Call, subject: str, values: list[Measure], moment: datetime | None
-) -> Observation:
-    if not values:
-        raise call.bad(f"no numbers about {subject}")
-    data = Measures(subject=subject, symbol=need.symbol, values=tuple(values))
-    return call.observe(need, data, moment)

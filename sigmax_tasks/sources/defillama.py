@@ -1,9 +1,13 @@
-"""DefiLlama: value locked on a chain or in a protocol, and what it earns.
+"""DefiLlama: value locked on a chain or in a protocol, what it earns, prices and stablecoins.
 
 The base coin stands for a chain (``chains`` in sources.yaml: SOL is Solana) or a protocol
 (``protocols``: UNI is uniswap). Series ``chain_tvl`` (USD, daily; without a symbol: all chains).
 Measures ``fees`` and ``revenue``: total24h_usd, total7d_usd, total30d_usd, total1y_usd, and
 change_7d_percent, change_30d_percent against the 7 or 30 days before.
+
+Prices come from a host of their own, put together from many venues: measures ``coin_price``
+(price_usd, and confidence from 0 to 1), or a ticker of a market against the dollar. So do
+stablecoins: series ``stablecoin_supply_usd``, all of them or those on one chain.
 """
 
 from __future__ import annotations
@@ -11,10 +15,11 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from sigmax_tasks.models.observations import DataNeed, Measure, Measures, Observation
-from sigmax_tasks.sources.call import Call, drop_unfinished_days
+from sigmax_tasks.models.observations import DataNeed, Measure, Observation, Ticker
+from sigmax_tasks.sources.call import Call, drop_unfinished_days, from_ms
+from sigmax_tasks.sources.domains import observe_measures, observe_series
 
 
 class _ChainPoint(BaseModel):
@@ -47,6 +52,31 @@ class _Totals(BaseModel):
     change_30dover30d: float | None = None
 
 
+class _CoinPrice(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+    price: float = Field(gt=0)
+    symbol: str = ""
+    timestamp: int = Field(gt=1_000_000_000, lt=100_000_000_000)
+    confidence: float | None = Field(default=None, ge=0, le=1)
+
+
+class _CoinPrices(BaseModel):
+    coins: dict[str, _CoinPrice]
+
+
+class _SupplyPoint(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+    date: int
+    totalCirculatingUSD: dict[str, float]  # noqa: N815  # the provider's name
+
+
+class _Supply(RootModel[list[_SupplyPoint]]):
+    pass
+
+
+_DOLLARS: Final = frozenset({"USD", "USDT", "USDC"})
+_OLD_PRICE_SECONDS: Final = 1800
+_POOR_CONFIDENCE: Final = 0.5
 _DATA_TYPES: Final = {"fees": "dailyFees", "revenue": "dailyRevenue"}
 
 
@@ -67,7 +97,7 @@ def _tvl(need: DataNeed, call: Call) -> Observation:
     else:
         path = "/v2/historicalChainTvl" + (f"/{quote(chain, safe='')}" if chain else "")
         points = [(p.date * 1000, p.tvl) for p in call.get_model(_ChainTvl, path).root]
-    return call.observe_series(need, drop_unfinished_days(points, call.now_ms))
+    return observe_series(need, call, drop_unfinished_days(points, call.now_ms))
 
 
 def _earnings(need: DataNeed, call: Call) -> Observation:
@@ -90,17 +120,12 @@ def _earnings(need: DataNeed, call: Call) -> Observation:
         "change_7d_percent": (totals.change_7dover7d, "percent"),
         "change_30d_percent": (totals.change_30dover30d, "percent"),
     }
-    values = tuple(
+    values = [
         Measure(name=key, value=value, unit=unit)
         for key, (value, unit) in numbers.items()
         if value is not None
-    )
-    if not values:
-        raise call.bad(f"no {need.name} of {chain or slug}")
-    return call.observe(
-        need,
-        Measures(subject=f"{chain or slug} {need.name}", symbol=need.symbol, values=values),
-    )
+    ]
+    return observe_measures(need, call, f"{chain or slug} {need.name}", values)
 
 
 def _subject(need: DataNeed, call: Call) -> tuple[str, str]:
@@ -110,3 +135,49 @@ def _subject(need: DataNeed, call: Call) -> tuple[str, str]:
     if not chain and not slug:
         raise call.not_offered(f"{coin}, it is neither a chain nor a protocol in sources.yaml")
     return chain, "" if chain else slug
+
+
+def fetch_defillama_price(need: DataNeed, call: Call) -> Observation:
+    """The base coin's price in dollars now, over many venues.
+
+    Measures ``coin_price``, or a :class:`Ticker` with the price alone. A price of low confidence or
+    older than half an hour is refused.
+    """
+    if need.kind == "measures" and need.name != "coin_price":
+        raise call.not_offered(need.label)
+    coin = call.base_coin(need)
+    quoted = (need.symbol or "").partition("/")[2]
+    if need.kind == "ticker" and quoted not in _DOLLARS:
+        raise call.not_offered(f"{need.label}, only prices in dollars")
+    coin_id = call.settings.coin_ids.get(coin)
+    if coin_id is None:
+        raise call.not_offered(f"{coin}, it is not in the coin_ids of sources.yaml")
+    name = f"coingecko:{coin_id}"
+    found = call.get_model(_CoinPrices, f"/prices/current/{quote(name, safe=':')}").coins.get(name)
+    if found is None:
+        raise call.bad(f"no price of {name}")
+    if found.confidence is not None and found.confidence < _POOR_CONFIDENCE:
+        raise call.bad(f"a price of {name} of confidence {found.confidence:g} only")
+    age = call.now_ms // 1000 - found.timestamp
+    if age > _OLD_PRICE_SECONDS:
+        raise call.bad(f"stale: its price of {name} is {age // 60} minutes old")
+    moment = from_ms(found.timestamp * 1000)
+    if need.kind == "ticker":
+        return call.observe(need, Ticker(symbol=need.symbol or "", last=found.price), moment)
+    values = [Measure(name="price_usd", value=found.price, unit="USD")]
+    if found.confidence is not None:
+        values.append(Measure(name="confidence", value=found.confidence, unit="fraction"))
+    return observe_measures(need, call, coin_id, values, moment)
+
+
+def fetch_stablecoins(need: DataNeed, call: Call) -> Observation:
+    """Dollar value of all stablecoins, daily; the id is ``all`` or a chain."""
+    scope = call.series_entry().id
+    found = call.get_model(_Supply, f"/stablecoincharts/{quote(scope, safe='')}").root
+    points = []
+    for point in found:
+        if any(value < 0 for value in point.totalCirculatingUSD.values()):
+            raise call.bad("a negative supply of stablecoins")
+        if point.totalCirculatingUSD:
+            points.append((point.date * 1000, sum(point.totalCirculatingUSD.values())))
+    return observe_series(need, call, drop_unfinished_days(points, call.now_ms))

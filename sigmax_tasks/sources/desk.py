@@ -4,7 +4,9 @@ Order of events for one need: its providers are asked in turn, each once a round
 failure drops the provider for this need; what failed in passing is asked again in the next round,
 after a back-off with full jitter (at least as long as a Retry-After), at most ``max_retries``
 rounds more and never past the deadline. While another provider waits behind, one attempt may use
-at most 60 % of the time that is left. Nothing here raises because a source failed.
+at most 60 % of the time that is left. What another task has just fetched is not asked for again,
+and an answer that is too old stands in where nobody gives a newer one (shared.py). Nothing here
+raises because a source failed.
 """
 
 from __future__ import annotations
@@ -24,13 +26,14 @@ from sigmax_tasks.sources.ccxt_session import Markets
 from sigmax_tasks.sources.http import HttpClient, Meter
 from sigmax_tasks.sources.registry import build_providers
 from sigmax_tasks.sources.rounds import Barred, FetchContext, Result, RetryPolicy, Rounds
+from sigmax_tasks.sources.shared import SharedDesk
 from sigmax_tasks.sources.standing import Standing
 from sigmax_tasks.sources.transport import OfflineError
 
 __all__ = ["FetchContext", "Gathered", "RetryPolicy", "SourceDesk"]
 
 _GRACE_SECONDS = 1.0
-_MOST_THREADS = 32
+_MOST_THREADS = 64
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,9 @@ class SourceDesk:
 
     ``max_concurrent_calls`` bounds the requests in flight over all threads of the process,
     ``max_response_bytes`` each answer (a provider may set a lower bound of its own). ``jitter``
-    gives numbers in [0, 1) for the back-off. Raises :class:`ConfigurationError` for a provider that
-    cannot be used.
+    gives numbers in [0, 1) for the back-off. ``shared`` joins it with the desks of other workers;
+    without it nothing is limited, cached or shared. Raises :class:`ConfigurationError` for a
+    provider that cannot be used.
     """
 
     def __init__(
@@ -66,8 +70,10 @@ class SourceDesk:
         max_concurrent_calls: int,
         max_response_bytes: int,
         jitter: Callable[[], float] = random.random,
+        shared: SharedDesk | None = None,
     ) -> None:
         self._settings = settings
+        self._shared = shared
         self._http = HttpClient(
             user_agent=settings.user_agent,
             max_concurrent_calls=max_concurrent_calls,
@@ -83,18 +89,21 @@ class SourceDesk:
             offline_seconds=settings.offline_memory_seconds,
         )
         self._rounds = Rounds(
-            settings, self._providers, self._http, standing, max_response_bytes, jitter
+            settings, self._providers, self._http, standing, max_response_bytes, jitter, shared
         )
-        # Threads that sit out a back-off hold no connection, so there are more of them.
+        # Threads that wait (for a back-off, a turn, another's fetch) hold no connection, so there
+        # are more of them.
         self._pool = ThreadPoolExecutor(
-            max_workers=min(_MOST_THREADS, max(4, 2 * max_concurrent_calls)),
+            max_workers=min(_MOST_THREADS, max(8, 4 * max_concurrent_calls)),
             thread_name_prefix="sources",
         )
 
     def close(self) -> None:
-        """Stop taking work and close the connections; safe to call twice."""
+        """Stop taking work and close the connections, the shared desk too; safe to call twice."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._http.close()
+        if self._shared is not None:
+            self._shared.close()
 
     def gather(self, needs: Sequence[DataNeed], context: FetchContext) -> Gathered:
         """Every need ends as an observation or as a :class:`Missing` that says why."""

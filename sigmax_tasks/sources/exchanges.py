@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,6 +29,7 @@ from sigmax_tasks.models.observations import (
 )
 from sigmax_tasks.sources.call import Call, from_ms
 from sigmax_tasks.sources.ccxt_session import Markets, translated
+from sigmax_tasks.sources.domains import check_newest
 from sigmax_tasks.sources.venues import VENUES, Venue
 
 KINDS: Final = ("candles", "ticker", "order_book", "trades")
@@ -115,6 +116,7 @@ def fetch_candles(
     rows = rows[-need.limit :]
     if not rows:
         raise call.bad(f"no closed {need.name} candle")
+    check_newest(call, rows[-1][0])
     closed_at = rows[-1][0] + seconds * 1000
     if call.now_ms - closed_at > _STALE_AFTER * seconds * 1000:
         raise call.bad(
@@ -206,7 +208,7 @@ def fetch_ticker(need: DataNeed, call: Call, exchange: Any, venue: Venue, pair: 
         base_volume_24h=volume if _is_number(volume) and volume >= 0 else None,
         change_24h_fraction=change / 100 if change is not None and _is_number(change) else None,
     )
-    return call.observe(need, data, _moment(ticker.get("timestamp")))
+    return call.observe(need, data, _moment(call, ticker.get("timestamp")))
 
 
 def raw_price(info: Any, path: Sequence[str | int]) -> float | None:
@@ -233,7 +235,7 @@ def fetch_order_book(
     if bids[0][0] >= asks[0][0]:
         raise call.bad(f"crossed order book: bid {bids[0][0]} not below ask {asks[0][0]}")
     data = OrderBook(symbol=need.symbol or "", bids=tuple(bids), asks=tuple(asks))
-    return call.observe(need, data, _moment(book.get("timestamp")))
+    return call.observe(need, data, _moment(call, book.get("timestamp")))
 
 
 def _levels(call: Call, raw: Any, *, descending: bool) -> list[tuple[float, float]]:
@@ -268,13 +270,15 @@ def fetch_trades(need: DataNeed, call: Call, exchange: Any, venue: Venue, pair: 
     rows = sorted(found.values(), key=lambda row: row[0])[-need.limit :]
     if not rows:
         raise call.bad("no trades")
+    check_newest(call, rows[-1][0])
     return call.observe(need, Trades(symbol=need.symbol or "", rows=tuple(rows)))
 
 
-def _moment(time_ms: Any) -> datetime | None:
+def _moment(call: Call, time_ms: Any) -> datetime | None:
+    """None where there is no time; one in another unit is refused."""
     if not _is_number(time_ms) or time_ms <= 0:
         return None
-    return datetime.fromtimestamp(time_ms / 1000, UTC)
+    return check_newest(call, time_ms)
 
 
 def _positive(value: Any) -> float | None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sigmax_tasks.errors import PermanentSourceError
 from sigmax_tasks.models.observations import DataNeed, FearGreed, Observation
 from sigmax_tasks.sources.call import Call, tidy_points
+from sigmax_tasks.sources.domains import check_newest
 
 
 class _Row(BaseModel):
@@ -33,5 +34,6 @@ def fetch_fear_greed(need: DataNeed, call: Call) -> Observation:
     rows = tidy_points([(row.timestamp * 1000, row.value) for row in answer.data])[-need.limit :]
     if not rows:
         raise call.bad("no values")
+    check_newest(call, rows[-1][0])
     word = max(answer.data, key=lambda row: row.timestamp).value_classification
     return call.observe(need, FearGreed(rows=tuple(rows), classification=word))

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sigmax_tasks.models.observations import DataNeed, Observation, TextItem, Texts
 from sigmax_tasks.sources.call import Call
+from sigmax_tasks.sources.documents import parse_xml
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -58,7 +59,7 @@ class FeedEntry:
 
 def feed_entries(call: Call, body: bytes) -> list[FeedEntry]:
     """The dated, titled entries of an RSS or Atom document, in its order."""
-    root = _parsed(call, body)
+    root = parse_xml(call, body)
     if _local(root) not in {"rss", "RDF", "feed"}:
         raise call.bad("not an RSS or Atom feed")
     found = []
@@ -68,24 +69,6 @@ def feed_entries(call: Call, body: bytes) -> list[FeedEntry]:
             if entry is not None:
                 found.append(entry)
     return found
-
-
-def _parsed(call: Call, body: bytes) -> Element:
-    # Local: only runs that read feeds pay for the XML libraries.
-    from xml.etree.ElementTree import ParseError
-
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import fromstring
-
-    if not body.strip():
-        raise call.bad("empty body")
-    try:
-        root: Element = fromstring(body, forbid_dtd=True)
-    except DefusedXmlException as error:
-        raise call.bad("the feed declares a document type or entities") from error
-    except (ParseError, ValueError, LookupError) as error:
-        raise call.bad("not well-formed XML") from error
-    return root
 
 
 def _entry(item: Element) -> FeedEntry | None:

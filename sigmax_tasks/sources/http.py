@@ -3,11 +3,13 @@
 One exchange is bounded by a deadline from the first name look-up to the last byte, and by a number
 of bytes before and after decompression. Proxies, netrc and cookies of the machine are ignored;
 a proxy or a CA bundle is set in sources.yaml. Redirects are followed by hand, to the same
-registrable host only and never from https to http.
+registrable host only and never from https to http. Each request passes the gate first, where all
+workers together keep to the provider's limits (gate.py).
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,12 +25,13 @@ from sigmax_tasks import clock
 from sigmax_tasks.clock import Deadline
 from sigmax_tasks.errors import (
     PermanentSourceError,
+    SourceError,
     TransientSourceError,
 )
-from sigmax_tasks.sources.addresses import is_loopback
 from sigmax_tasks.sources.answers import Answer, refusal
 from sigmax_tasks.sources.bodies import read_body, too_slow
-from sigmax_tasks.sources.standing import Spacing
+from sigmax_tasks.sources.gate import Visit
+from sigmax_tasks.sources.standing import pause
 from sigmax_tasks.sources.transport import Leash, LeashedAdapter, Resolver, on_leash
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -60,15 +63,22 @@ class Meter:
 
 @dataclass(frozen=True)
 class Budget:
-    """What one attempt may use. ``stopped`` is polled while waiting for a turn."""
+    """What one attempt may use. ``stopped`` is polled while waiting for a turn.
+
+    With a gate (``visit`` makes the way through it for a path and query) waiting for a turn does
+    not count against ``deadline``: ``extend`` is told how long it took and gives the new one.
+    It ends at ``latest``, and for limits after ``patience_seconds``.
+    """
 
     provider: str
     deadline: Deadline
     max_bytes: int
     meter: Meter
-    min_interval_seconds: float = 0.0
-    burst: int = 1
     stopped: Callable[[], bool] = lambda: False
+    visit: Callable[[str], Visit | None] = lambda _: None
+    latest: Deadline | None = None
+    patience_seconds: float = math.inf
+    extend: Callable[[float], Deadline] | None = None
 
 
 class HttpClient:
@@ -89,7 +99,6 @@ class HttpClient:
         self._proxies = {"http": proxy_url, "https": proxy_url} if proxy_url else {}
         self._verify: bool | str = ca_bundle or True
         self._turns = threading.BoundedSemaphore(max_concurrent_calls)
-        self._spacing = Spacing()
         self._resolver = Resolver(resolve_timeout_seconds)
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -110,57 +119,6 @@ class HttpClient:
 
         ``endpoint`` is what the lineage will show; it must hold neither address nor key.
         """
-        provider = budget.provider
-        self._wait_for_turn(budget, urlsplit(url).hostname or "")
-        try:
-            with on_leash(Leash(provider, budget.deadline, self._resolver)) as leash:
-                try:
-                    return self._follow(budget, method, url, endpoint, params, headers, data)
-                except (
-                    requests.RequestException,
-                    urllib3.exceptions.HTTPError,
-                    OSError,
-                ) as error:
-                    if leash.cut or budget.deadline.passed:
-                        raise too_slow(provider) from error
-                    raise TransientSourceError(provider, _connection_problem(error)) from error
-        finally:
-            self._turns.release()
-
-    def close(self) -> None:
-        with self._lock:
-            sessions, self._sessions = self._sessions, []
-        for session in sessions:
-            session.close()
-        self._local = threading.local()
-
-    def _wait_for_turn(self, budget: Budget, host: str) -> None:
-        if not is_loopback(host):
-            self._spacing.wait(
-                budget.provider,
-                budget.min_interval_seconds,
-                budget.burst,
-                budget.deadline,
-                budget.stopped,
-            )
-        while not self._turns.acquire(timeout=min(0.2, max(0.001, budget.deadline.remaining))):
-            if budget.deadline.passed:
-                raise TransientSourceError(
-                    budget.provider, "no free connection before the deadline"
-                )
-            if budget.stopped():
-                raise PermanentSourceError(budget.provider, "stopped while waiting for its turn")
-
-    def _follow(
-        self,
-        budget: Budget,
-        method: str,
-        url: str,
-        endpoint: str,
-        params: Mapping[str, Any] | None,
-        headers: Mapping[str, str] | None,
-        data: bytes | str | None,
-    ) -> Answer:
         session = self._session()
         sent = {
             **(headers or {}),
@@ -170,13 +128,10 @@ class HttpClient:
         request = requests.Request(method, url, params=dict(params or {}), headers=sent, data=data)
         prepared = session.prepare_request(request)
         for _ in range(self._max_redirects + 1):
-            status, answer_headers, body = self._send(session, prepared, budget)
-            if status not in _REDIRECTS:
-                error = refusal(budget.provider, status, answer_headers, body, clock.now())
-                if error is not None:
-                    raise error
-                return Answer(budget.provider, endpoint, status, answer_headers, body)
-            target = urljoin(str(prepared.url), answer_headers.get("Location", ""))
+            answer = self._hop(session, prepared, budget, endpoint)
+            if answer.status not in _REDIRECTS:
+                return answer
+            target = urljoin(str(prepared.url), answer.headers.get("Location", ""))
             if not redirect_allowed(str(prepared.url), target):
                 host = urlsplit(target).hostname or "nowhere"
                 raise PermanentSourceError(budget.provider, f"redirects to another place ({host})")
@@ -186,23 +141,120 @@ class HttpClient:
             budget.provider, f"redirects more than {self._max_redirects} times"
         )
 
-    def _send(
-        self, session: requests.Session, prepared: requests.PreparedRequest, budget: Budget
+    def close(self) -> None:
+        with self._lock:
+            sessions, self._sessions = self._sessions, []
+        for session in sessions:
+            session.close()
+        self._local = threading.local()
+
+    def _hop(
+        self,
+        session: requests.Session,
+        prepared: requests.PreparedRequest,
+        budget: Budget,
+        endpoint: str,
+    ) -> Answer:
+        """One request and its answer, a redirect as well."""
+        visit = budget.visit(endpoint)
+        deadline = self._enter(budget, visit)
+        try:
+            status, headers, body = self._leashed(session, prepared, budget, deadline)
+            error = (
+                None
+                if status in _REDIRECTS
+                else refusal(budget.provider, status, headers, body, clock.now())
+            )
+        except SourceError as failure:
+            if visit is not None:
+                visit.failed(failure, timed_out=deadline.passed)
+            raise
+        except BaseException:
+            if visit is not None:
+                visit.dropped()
+            raise
+        finally:
+            self._turns.release()
+        if visit is not None:
+            visit.answered(headers, error)
+        if error is not None:
+            raise error
+        return Answer(budget.provider, endpoint, status, headers, body)
+
+    def _enter(self, budget: Budget, visit: Visit | None) -> Deadline:
+        """Wait for a free connection and a turn at the provider; the deadline of the request."""
+        began = clock.monotonic()
+        if visit is None:
+            self._take_connection(budget, budget.deadline)
+            return budget.deadline
+        latest = budget.latest or budget.deadline
+        patience = Deadline(min(latest.at, began + budget.patience_seconds))
+        lasting = budget.deadline.remaining
+        try:
+            while True:
+                self._take_connection(budget, latest)
+                try:
+                    step = visit.try_enter(min(lasting, latest.remaining), patience)
+                except BaseException:
+                    self._turns.release()
+                    raise
+                if step <= 0:
+                    waited = clock.monotonic() - began
+                    return budget.extend(waited) if budget.extend else budget.deadline
+                # The connection is free for others while this request waits for its turn.
+                self._turns.release()
+                _wait_for_turn(step, latest, budget)
+        except BaseException:
+            visit.dropped()
+            raise
+
+    def _take_connection(self, budget: Budget, latest: Deadline) -> None:
+        while not self._turns.acquire(timeout=min(0.2, max(0.001, latest.remaining))):
+            if latest.passed:
+                raise TransientSourceError(
+                    budget.provider, "no free connection before the deadline"
+                )
+            if budget.stopped():
+                raise _stopped(budget)
+
+    def _leashed(
+        self,
+        session: requests.Session,
+        prepared: requests.PreparedRequest,
+        budget: Budget,
+        deadline: Deadline,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        if budget.deadline.passed:
+        """Status, headers and body; what goes wrong on the way is a :class:`SourceError`."""
+        provider = budget.provider
+        with on_leash(Leash(provider, deadline, self._resolver)) as leash:
+            try:
+                return self._send(session, prepared, budget, deadline)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                if leash.cut or deadline.passed:
+                    raise too_slow(provider) from error
+                raise TransientSourceError(provider, _connection_problem(error)) from error
+
+    def _send(
+        self,
+        session: requests.Session,
+        prepared: requests.PreparedRequest,
+        budget: Budget,
+        deadline: Deadline,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        if deadline.passed:
             raise too_slow(budget.provider)
         budget.meter.count(budget.provider)
         response = session.send(
             prepared,
             stream=True,
-            timeout=max(0.001, budget.deadline.remaining),
+            timeout=max(0.001, deadline.remaining),
             verify=self._verify,
             proxies=self._proxies,
             allow_redirects=False,
         )
         complete = False
         try:
-            body = read_body(budget.provider, response, budget.max_bytes, budget.deadline)
+            body = read_body(budget.provider, response, budget.max_bytes, deadline)
             complete = True
         finally:
             # A connection with unread bytes must not serve the next request.
@@ -228,6 +280,17 @@ class HttpClient:
             with self._lock:
                 self._sessions.append(session)
         return session
+
+
+def _wait_for_turn(seconds: float, latest: Deadline, budget: Budget) -> None:
+    if not pause(seconds, latest, budget.stopped):
+        if budget.stopped():
+            raise _stopped(budget)
+        raise TransientSourceError(budget.provider, "no turn before the deadline")
+
+
+def _stopped(budget: Budget) -> PermanentSourceError:
+    return PermanentSourceError(budget.provider, "stopped while waiting for its turn")
 
 
 def redirect_allowed(origin: str, target: str) -> bool:

@@ -6,8 +6,6 @@ out, never filled.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,6 +17,8 @@ from pydantic import BaseModel, ConfigDict
 from sigmax_tasks.errors import PermanentSourceError, WrongQuestionError
 from sigmax_tasks.models.observations import DataNeed, Observation
 from sigmax_tasks.sources.call import DAY_MS, Call
+from sigmax_tasks.sources.documents import csv_rows, parse_xml
+from sigmax_tasks.sources.domains import observe_series
 
 _RANGES: Final = (
     (31, "1mo"),
@@ -41,13 +41,11 @@ def fetch_fred(need: DataNeed, call: Call) -> Observation:
     series_id = call.series_entry().id
     start = _start(need, call)
     answer = call.get("/graph/fredgraph.csv", {"id": series_id, "cosd": f"{start:%Y-%m-%d}"})
-    return call.observe_series(need, parse_fred_csv(call, answer.text(), series_id))
+    return observe_series(need, call, parse_fred_csv(call, answer.text(), series_id))
 
 
 def parse_fred_csv(call: Call, text: str, series_id: str) -> list[tuple[int, float]]:
-    if text.lstrip()[:1] == "<":
-        raise call.bad("a page of HTML in place of CSV")
-    lines = csv.reader(io.StringIO(text))
+    lines = csv_rows(call, text)
     header = [name.strip() for name in next(lines, [])]
     if len(header) < 2 or header[0].lower() not in {"observation_date", "date"}:
         raise call.bad(f"not the promised CSV: starts with {text[:40]!r}")
@@ -56,8 +54,6 @@ def parse_fred_csv(call: Call, text: str, series_id: str) -> list[tuple[int, flo
     column = header.index(series_id)
     points = []
     for line in lines:
-        if not line:
-            continue
         if len(line) <= column:
             raise call.bad(f"cut line {','.join(line)[:40]!r}")
         value = line[column].strip()
@@ -92,7 +88,7 @@ def fetch_fred_api(need: DataNeed, call: Call) -> Observation:
         for row in answer.observations
         if row.value != "."
     ]
-    return call.observe_series(need, points)
+    return observe_series(need, call, points)
 
 
 class _Period(BaseModel):
@@ -167,7 +163,7 @@ def fetch_yahoo(need: DataNeed, call: Call) -> Observation:
     closes = finished_closes(call, result, call.now_ms // 1000)
     shift = result.meta.gmtoffset
     points = [((at + shift) // 86_400 * DAY_MS, close) for at, close in closes]
-    return call.observe_series(need, points)
+    return observe_series(need, call, points)
 
 
 def finished_closes(call: Call, result: ChartResult, now: int) -> list[tuple[int, float]]:
@@ -215,23 +211,14 @@ def fetch_treasury(need: DataNeed, call: Call) -> Observation:
         points += parse_yields(call, answer.body, names)
         if len(points) >= need.limit:
             break
-    return call.observe_series(need, points)
+    return observe_series(need, call, points)
 
 
 def parse_yields(call: Call, body: bytes, names: Sequence[str]) -> list[tuple[int, float]]:
     """(ms, percent) of every entry that has all of ``names`` (one or two)."""
-    # Local: only runs that ask the Treasury pay for the XML libraries.
-    from xml.etree.ElementTree import ParseError
-
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import fromstring
-
     if len(names) not in {1, 2}:
         raise PermanentSourceError(call.provider_id, "a series id is one yield or A-B")
-    try:
-        root = fromstring(body)
-    except (ParseError, DefusedXmlException, ValueError) as error:
-        raise call.bad("not well-formed, harmless XML") from error
+    root = parse_xml(call, body)
     if not root.tag.endswith("feed"):
         raise call.bad("a page of HTML in place of the yield document")
     points = []

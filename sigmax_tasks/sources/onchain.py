@@ -12,8 +12,9 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from sigmax_tasks.errors import PermanentSourceError
-from sigmax_tasks.models.observations import DataNeed, Measure, Measures, Observation
+from sigmax_tasks.models.observations import DataNeed, Measure, Observation
 from sigmax_tasks.sources.call import Call, drop_unfinished_days
+from sigmax_tasks.sources.domains import observe_measures, observe_series
 
 _BTC_ONLY: Final = "it knows bitcoin only"
 
@@ -65,7 +66,7 @@ def fetch_coinmetrics(need: DataNeed, call: Call) -> Observation:
         value = row.get(metric)
         if value is not None:
             points.append((_day_ms(call, row.get("time")), _number(call, value)))
-    return call.observe_series(need, drop_unfinished_days(points, call.now_ms))
+    return observe_series(need, call, drop_unfinished_days(points, call.now_ms))
 
 
 def fetch_blockchain_chart(need: DataNeed, call: Call) -> Observation:
@@ -85,7 +86,7 @@ def fetch_blockchain_chart(need: DataNeed, call: Call) -> Observation:
     if chart.status != "ok":
         raise PermanentSourceError(call.provider_id, f"status {chart.status[:40]}")
     points = [(point.x * 1000, point.y) for point in chart.values]
-    return call.observe_series(need, drop_unfinished_days(points, call.now_ms))
+    return observe_series(need, call, drop_unfinished_days(points, call.now_ms))
 
 
 def fetch_mempool_fees(need: DataNeed, call: Call) -> Observation:
@@ -93,7 +94,7 @@ def fetch_mempool_fees(need: DataNeed, call: Call) -> Observation:
     if need.name != "fee_rates" or (need.symbol and call.base_coin(need) != "BTC"):
         raise call.not_offered(f"{need.label}, {_BTC_ONLY}")
     fees = call.get_model(_Fees, "/api/v1/fees/recommended")
-    values = tuple(
+    values = [
         Measure(name=name, value=value, unit="sat/vB")
         for name, value in (
             ("fastest_fee", fees.fastestFee),
@@ -102,8 +103,8 @@ def fetch_mempool_fees(need: DataNeed, call: Call) -> Observation:
             ("economy_fee", fees.economyFee),
             ("minimum_fee", fees.minimumFee),
         )
-    )
-    return call.observe(need, Measures(subject="bitcoin", symbol=need.symbol, values=values))
+    ]
+    return observe_measures(need, call, "bitcoin", values)
 
 
 def _day_ms(call: Call, text: str | None) -> int:
@@ -116,6 +117,6 @@ def _day_ms(call: Call, text: str | None) -> int:
 
 def _number(call: Call, text: str) -> float:
     try:
-        return float(text)
+        return float(text)  # not finite: refused with the values out of range
     except ValueError as error:
         raise call.bad(f"unreadable number {text[:40]!r}") from error

@@ -16,12 +16,16 @@ from sigmax_tasks.sources import (
     coingecko,
     defillama,
     derivatives,
+    ethereum,
     exchanges,
     fear_greed,
+    gdelt,
     macro,
     news,
     onchain,
+    rates,
     social,
+    stocktwits,
 )
 from sigmax_tasks.sources.call import Adapter
 from sigmax_tasks.sources.ccxt_session import Markets
@@ -65,6 +69,7 @@ def _kinds(*names: str) -> frozenset[str]:
 def families(markets: Markets) -> Mapping[str, Family]:
     """The built-in adapters by the name that ``adapter`` has in sources.yaml."""
     series, measures, texts = _kinds("series"), _kinds("measures"), _kinds("texts")
+    perpetual = _kinds("funding", "measures")
     return {
         "exchange": Family(
             exchanges.ExchangeAdapter(markets),
@@ -74,6 +79,8 @@ def families(markets: Markets) -> Mapping[str, Family]:
         "alternative_me": Family(fear_greed.fetch_fear_greed, _kinds("fear_greed")),
         "coingecko": Family(coingecko.fetch_coingecko, measures),
         "defillama": Family(defillama.fetch_defillama, series | measures),
+        "defillama_prices": Family(defillama.fetch_defillama_price, measures | _kinds("ticker")),
+        "defillama_stablecoins": Family(defillama.fetch_stablecoins, series),
         "coinmetrics": Family(onchain.fetch_coinmetrics, series),
         "blockchain_info": Family(onchain.fetch_blockchain_chart, series),
         "mempool": Family(onchain.fetch_mempool_fees, measures),
@@ -83,8 +90,17 @@ def families(markets: Markets) -> Mapping[str, Family]:
         "fred_api": Family(macro.fetch_fred_api, series),
         "yahoo": Family(macro.fetch_yahoo, series),
         "treasury": Family(macro.fetch_treasury, series),
-        "binance_funding": Family(derivatives.fetch_binance_funding, _kinds("funding")),
-        "okx_funding": Family(derivatives.fetch_okx_funding, _kinds("funding")),
+        "ecb": Family(rates.fetch_ecb, series),
+        "frankfurter": Family(rates.fetch_frankfurter, series),
+        "worldbank": Family(rates.fetch_worldbank, series),
+        "ethereum_node": Family(ethereum.fetch_ethereum_node, measures),
+        "blockcypher": Family(ethereum.fetch_blockcypher, measures),
+        "gdelt": Family(gdelt.fetch_gdelt, texts, gdelt.GdeltOptions),
+        "stocktwits": Family(stocktwits.fetch_stocktwits, texts, stocktwits.StocktwitsOptions),
+        "binance_perpetual": Family(derivatives.fetch_binance_perpetual, perpetual),
+        "okx_perpetual": Family(derivatives.fetch_okx_perpetual, perpetual),
+        "bybit_perpetual": Family(derivatives.fetch_bybit_perpetual, perpetual),
+        "hyperliquid": Family(derivatives.fetch_hyperliquid, perpetual),
     }
 
 

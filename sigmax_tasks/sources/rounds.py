@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ from sigmax_tasks.errors import (
 from sigmax_tasks.models.observations import DataNeed, Observation
 from sigmax_tasks.settings.sources import SourceSettings
 from sigmax_tasks.sources.addresses import Addresses
+from sigmax_tasks.sources.cache import Wish
 from sigmax_tasks.sources.call import Call, bad_payload
 from sigmax_tasks.sources.candidates import Candidate, Lookup
 from sigmax_tasks.sources.http import HttpClient, Meter
 from sigmax_tasks.sources.registry import Provider
+from sigmax_tasks.sources.shared import SharedDesk
 from sigmax_tasks.sources.standing import Standing, pause
 from sigmax_tasks.sources.transport import OfflineError
 
@@ -49,7 +52,7 @@ class FetchContext:
     ``should_stop`` is polled between attempts and while waiting (at least every 0.2 s);
     ``on_attempt`` gets the attempt's number (from 1) and the provider. ``may_retry`` is asked
     before and while waiting for another round. All are called from the desk's threads, several at
-    a time.
+    a time. Answers are shared with other gathers of the same ``world`` only.
     """
 
     symbol: Symbol
@@ -61,6 +64,7 @@ class FetchContext:
     should_stop: Callable[[], bool]
     on_attempt: Callable[[int, str], None]
     may_retry: Callable[[], bool] = lambda: True
+    world: str = ""
 
     def gives_up(self) -> bool:
         """Whether there is no point in waiting for another round."""
@@ -104,9 +108,23 @@ class Rounds:
     standing: Standing
     max_response_bytes: int
     jitter: Callable[[], float]
+    shared: SharedDesk | None = None
 
     def run(self, lookup: Lookup, context: FetchContext, meter: Meter, barred: Barred) -> Result:
-        """The rounds of one lookup."""
+        """The rounds of one lookup; where they give nothing, an older answer that may stand in."""
+        result = self._rounds(lookup, context, meter, barred)
+        if result.observation is None and self.shared is not None and not context.should_stop():
+            for candidate in lookup.candidates:
+                call = self._call(candidate, context, meter, others_wait=False, spare=False)
+                wish = self.shared.wish(lookup.need, call, context.world)
+                result.observation = self.shared.stale(wish)
+                if result.observation is not None:
+                    break
+        return result
+
+    def _rounds(
+        self, lookup: Lookup, context: FetchContext, meter: Meter, barred: Barred
+    ) -> Result:
         result = Result(None, {}, 0)
         left = list(lookup.candidates)
         last_round = 1 + max(0, context.retry.max_retries)
@@ -142,28 +160,56 @@ class Rounds:
             if context.should_stop() or context.deadline.passed:
                 result.ended = _ending(context)
                 return []
-            base_url = context.addresses.base_url(candidate.provider_id)
+            others_wait = position + 1 < len(candidates)
+            call = self._call(
+                candidate, context, meter, others_wait=others_wait, spare=lookup.spare
+            )
+            wish = self._wish(lookup.need, call, context)
+            if wish is not None and self.shared is not None:
+                result.observation = self.shared.fresh(wish)
+                if result.observation is not None:
+                    return []
             error = barred.why(candidate.provider_id) or self.standing.objection(
-                candidate.provider_id, base_url
+                candidate.provider_id, call.base_url
             )
             if error is None:
                 context.on_attempt(number, candidate.provider_id)
-                others_wait = position + 1 < len(candidates)
-                call = self._call(candidate, context, meter, base_url, others_wait)
                 try:
-                    result.observation = self._ask(candidate, lookup.need, call)
+                    result.observation = self._fetch(candidate, lookup.need, call, wish)
                 except SourceError as caught:
                     error = caught
-                    self.standing.failed(base_url, error)
+                    self.standing.failed(call.base_url, error)
                     barred.note(error)
                 else:
-                    self.standing.answered(candidate.provider_id, base_url)
                     return []
             result.failures[candidate.label] = error
             logger.debug("%s of %s: %s", lookup.need.label, candidate.label, error)
             if error.transient:
                 again.append(candidate)
         return again
+
+    def _wish(self, need: DataNeed, call: Call, context: FetchContext) -> Wish | None:
+        return self.shared.wish(need, call, context.world) if self.shared is not None else None
+
+    def _fetch(
+        self, candidate: Candidate, need: DataNeed, call: Call, wish: Wish | None
+    ) -> Observation:
+        """The answer, asked for by this task or by one that wants the same."""
+
+        def ask() -> Observation:
+            call.begin()
+            try:
+                observation = self._ask(candidate, need, call)
+            except SourceError as error:
+                if self.shared is not None and call.lane is not None:
+                    self.shared.gate.note(call.lane, error)
+                raise
+            self.standing.answered(candidate.provider_id, call.base_url)
+            return observation
+
+        if self.shared is None or wish is None:
+            return ask()
+        return self.shared.fetch(wish, ask)
 
     def _ask(self, candidate: Candidate, need: DataNeed, call: Call) -> Observation:
         provider = self.providers[candidate.provider_id]
@@ -184,17 +230,21 @@ class Rounds:
         candidate: Candidate,
         context: FetchContext,
         meter: Meter,
-        base_url: str,
+        *,
         others_wait: bool,
+        spare: bool,
     ) -> Call:
         provider = self.providers[candidate.provider_id]
         left = context.deadline.remaining
         share = left * _SHARE_WHILE_OTHERS_WAIT if others_wait else left
+        # A simulated market is the same for every run of a seed: no run falls back for want of
+        # patience. A live one has other providers that know it as well.
+        patient = not (others_wait or spare) or context.data_mode is not DataMode.LIVE
         return Call(
             provider_id=candidate.provider_id,
             provider=provider.settings,
             options=provider.options,
-            base_url=base_url,
+            base_url=context.addresses.base_url(candidate.provider_id),
             settings=self.settings,
             http=self.http,
             meter=meter,
@@ -204,6 +254,9 @@ class Rounds:
             max_response_bytes=self.max_response_bytes,
             series=candidate.series,
             stopped=context.should_stop,
+            gate=self.shared.gate if self.shared is not None else None,
+            latest=Deadline.after(share),
+            patience_seconds=math.inf if patient else self.settings.quota.patience_seconds,
         )
 
     def _delay(self, number: int, errors: Sequence[SourceError], retry: RetryPolicy) -> float:

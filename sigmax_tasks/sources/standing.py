@@ -20,12 +20,13 @@ from sigmax_tasks import clock
 from sigmax_tasks.clock import Deadline
 from sigmax_tasks.errors import (
     NeverHereError,
-    PermanentSourceError,
     RateLimitedError,
     SourceError,
     TransientSourceError,
 )
 from sigmax_tasks.sources.addresses import is_loopback
+from sigmax_tasks.sources.breaker import CircuitOpenError
+from sigmax_tasks.sources.quota import QuotaWaitError
 from sigmax_tasks.sources.transport import OfflineError
 
 _STEP_SECONDS = 0.2
@@ -41,40 +42,6 @@ def pause(seconds: float, deadline: Deadline, stopped: Callable[[], bool]) -> bo
         if left <= 0:
             return True
         clock.sleep(min(_STEP_SECONDS, left, max(0.001, deadline.remaining)))
-
-
-class Spacing:
-    """Spaces the requests to a provider within this process, after a first burst.
-
-    A token bucket per provider: ``burst`` tokens, one more every ``min_interval_seconds``.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._next: dict[str, float] = {}
-
-    def wait(
-        self,
-        provider: str,
-        min_interval_seconds: float,
-        burst: int,
-        deadline: Deadline,
-        stopped: Callable[[], bool],
-    ) -> None:
-        """Return when it is this request's turn; a transient error if that is past the deadline."""
-        if min_interval_seconds <= 0:
-            return
-        with self._lock:
-            now = clock.monotonic()
-            turn = max(self._next.get(provider, 0.0), now - (burst - 1) * min_interval_seconds)
-            delay = max(0.0, turn - now)
-            if delay > deadline.remaining:
-                raise TransientSourceError(
-                    provider, f"its turn comes in {delay:.1f} s, after the deadline"
-                )
-            self._next[provider] = turn + min_interval_seconds
-        if delay and not pause(delay, deadline, stopped):
-            raise PermanentSourceError(provider, "stopped while waiting for its turn")
 
 
 @dataclass
@@ -119,6 +86,8 @@ class Standing:
 
     def failed(self, base_url: str, error: SourceError) -> None:
         """Remember what this failure says about later attempts."""
+        if isinstance(error, CircuitOpenError | QuotaWaitError):
+            return  # what all workers know is asked for each time
         now = clock.monotonic()
         with self._lock:
             if len(self._records) > 1_000:

@@ -68,6 +68,30 @@ VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
                 # Without this ccxt also asks the futures hosts, which refuse whole countries.
                 ccxt_options={"fetchMarkets": {"types": ["spot"]}},
             ),
+            Venue(
+                "okx",
+                api_paths={"rest": ""},
+                last_path=("last",),
+                page=300,
+                reach=None,
+                book_limit=400,
+                trades_limit=500,
+                day_change=True,
+                skip_timeframes=frozenset({"1w"}),  # the day its weeks start on is not recorded
+                ccxt_options={"fetchMarkets": {"types": ["spot"]}},
+            ),
+            Venue(
+                "bybit",
+                api_paths={"public": ""},
+                last_path=("lastPrice",),
+                page=1000,
+                reach=None,
+                book_limit=200,
+                trades_limit=60,
+                day_change=True,
+                skip_timeframes=frozenset({"1w"}),  # as for okx
+                ccxt_options={"fetchMarkets": {"types": ["spot"]}},
+            ),
         )
     }
 )

@@ -9,6 +9,7 @@ from sigmax_tasks.models.research import ResearchBundle
 from sigmax_tasks.stages.analyse import analyse
 from sigmax_tasks.stages.debate import debate
 from sigmax_tasks.stages.decide import decide
+from sigmax_tasks.stages.privacy import flag_compliance
 from sigmax_tasks.stages.risk import assess_risk
 from sigmax_tasks.stages.size import size
 from sigmax_tasks.stages.validate import validate
@@ -31,9 +32,9 @@ def conclude(
     profile: RiskProfile,
     policy: DecisionPolicy,
 ) -> Decision:
-    """What follows a debate, whoever held it: analyse -> assess_risk -> size -> decide."""
+    """What follows a debate, whoever held it: analyse, assess_risk, privacy, size, decide."""
     analysis = analyse(bundle, report, record, policy)
-    risk = assess_risk(bundle, analysis, policy)
+    risk = flag_compliance(assess_risk(bundle, analysis, policy), bundle, policy.privacy)
     sizing = size(analysis, risk, report, policy, profile)
     return decide(
         bundle,

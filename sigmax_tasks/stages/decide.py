@@ -231,6 +231,5 @@ def _fragile(analysis: Analysis, policy: DecisionPolicy, limits: ProfilePolicy) 
     worst, loss = max(losses.items(), key=lambda item: item[1])
     left = max(0.0, abs(analysis.score) - shrink * loss)
     if left < limits.buy_threshold:
-        yield (
-            f"without the finding of {worst} the score would be at most {side * left:+.4f}: HOLD"
-        )
+        at_most = round(side * left, 4) + 0.0
+        yield (f"without the finding of {worst} the score would be at most {at_most:+.4f}: HOLD")

@@ -27,3 +27,12 @@ def clamp(value: float, low: float, high: float) -> float:
 def share(part: float, whole: float) -> float:
     """part / whole held inside [0, 1]; 0 where there is no whole."""
     return clamp(part / whole, 0.0, 1.0) if whole > 0 else 0.0
+
+
+def age_text(minutes: float) -> str:
+    """``45 min``, ``6.7 h`` up to two days, then ``7.5 d``."""
+    if minutes < 90:
+        return f"{minutes:.0f} min"
+    if minutes < 2880:
+        return f"{minutes / 60:.3g} h"
+    return f"{minutes / 1440:.3g} d"

@@ -32,7 +32,8 @@ class Standing:
     count, by id; ``unusable`` pairs the others with the reason. ``evidence`` are the arguments
     whose citations are all usable. ``filled`` is the share of its needs that were filled (usable
     observations over those and the stated gaps), ``informed`` the mean freshness over its planned
-    sources, a source without a usable observation counting 0.
+    sources, a source without a usable observation counting 0. Cross-checks count for neither:
+    ``counted`` are the usable observations without them.
     """
 
     task: ResearchTask
@@ -44,6 +45,10 @@ class Standing:
     missing: tuple[Missing, ...]
     filled: float
     informed: float
+
+    @property
+    def counted(self) -> tuple[Lineage, ...]:
+        return _counted(self.usable.values())
 
     @property
     def task_id(self) -> str:
@@ -127,8 +132,10 @@ def _standing(
         ):
             usable[item.observation_id] = item
     missing = _gaps(outcome)
-    filled = share(len(usable), len(usable) + len(missing))
-    by_source = source_freshness(usable.values(), bundle.as_of, policy)
+    counted = _counted(usable.values())
+    gaps = sum(not gap.cross_check for gap in missing)
+    filled = share(len(counted), len(counted) + gaps)
+    by_source = source_freshness(counted, bundle.as_of, policy)
     sources = dict.fromkeys(task.data_sources)
     informed = share(math.fsum(by_source.get(source, 0.0) for source in sources), len(sources))
     return Standing(
@@ -146,6 +153,10 @@ def _standing(
         filled=filled,
         informed=informed,
     )
+
+
+def _counted(lineage: Iterable[Lineage]) -> tuple[Lineage, ...]:
+    return tuple(item for item in lineage if not item.cross_check)
 
 
 def _gaps(outcome: TaskOutcome | None) -> tuple[Missing, ...]:

@@ -12,20 +12,24 @@ rises when something is taken away. With w = 4, 3, 2, 1 for CRITICAL, HIGH, MEDI
 - coverage = planned data sources seen / planned data sources.
 
 An observation is usable unless it is dated after the time of the run or simulated in a live run.
+Cross-checks (prices of other venues) count in none of the four, whether they came or not: they are
+there to contradict. Where they are missing the gaps say so.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
 
 from sigmax_planner.models import RiskProfile, TaskPriority
 from sigmax_tasks.models.decision import Gap, ValidationReport
 from sigmax_tasks.models.observations import Lineage
 from sigmax_tasks.models.policy import DecisionPolicy, ValidationPolicy
 from sigmax_tasks.models.research import ResearchBundle
-from sigmax_tasks.stages.exact import exact, share
+from sigmax_tasks.stages.exact import age_text, exact, share
 from sigmax_tasks.stages.standing import (
     Standing,
     age_minutes,
@@ -45,9 +49,7 @@ def validate(
     """
     rules = policy.validation
     standing = standings(bundle, rules)
-    seen = source_freshness(
-        (item for one in standing for item in one.usable.values()), bundle.as_of, rules
-    )
+    seen = source_freshness((item for one in standing for item in one.counted), bundle.as_of, rules)
     planned = sorted({source for one in standing for source in one.task.data_sources})
     completeness = exact(_by_priority(standing, [one.filled for one in standing], rules))
     quality = exact(_by_priority(standing, [_quality(one, rules) for one in standing], rules))
@@ -163,36 +165,73 @@ def _stale(one: Standing, bundle: ResearchBundle, rules: ValidationPolicy) -> It
         if age > limit:
             what = f"{kind} {name}" if name else kind
             left = freshness(item, bundle.as_of, rules)
-            reason = f"{what} is {age:.0f} min old, limit {limit:.0f} min: counts {left:.2f}"
+            reason = f"{what} is {age_text(age)} old, limit {age_text(limit)}: counts {left:.2f}"
             yield Gap(task_id=one.task_id, source=source, reason=reason)
+
+
+@dataclass(frozen=True)
+class _Quote:
+    task_id: str
+    metric: str
+    price: float
+    when: datetime
+
+    @property
+    def name(self) -> str:
+        return f"{self.task_id}.{self.metric}"
 
 
 def _venues(
     standing: Sequence[Standing], rules: ValidationPolicy
 ) -> tuple[tuple[Gap, ...], tuple[str, ...]]:
-    """Gaps and gate failures of prices that were seen at about the same time and do not fit."""
+    """Gaps and gate failures of prices that were seen at about the same time and do not fit.
+
+    Two are compared with each other; of three and more, each with the median of all of them.
+    """
     venues = rules.venues
-    by_task = {one.task_id: one for one in standing}
-    quotes = []
-    for reference in venues.prices:
-        task_id, _, metric = reference.partition(".")
-        one = by_task.get(task_id)
-        price = one.metric(metric) if one else None
-        when = one.metric_time(metric) if one else None
-        if price is not None and price > 0 and when is not None:
-            quotes.append((task_id, metric, price, when))
+    quotes = list(_quotes(standing, venues.prices))
+    newest = max((quote.when for quote in quotes), default=None)
+    if newest is None:
+        return (), ()
+    window = venues.window_minutes * 60.0
+    quotes = [quote for quote in quotes if (newest - quote.when).total_seconds() <= window]
+    if len(quotes) < 2:
+        return (), ()
+    middle = median(quote.price for quote in quotes)
+    against = f"the median {middle:.10g} of {len(quotes)} prices"
+    if len(quotes) == 2:
+        first = quotes.pop(0)
+        middle, against = first.price, f"{first.name} {first.price:.10g}"
     gaps: list[Gap] = []
     failures: list[str] = []
-    for (task, metric, price, when), (task2, metric2, price2, when2) in combinations(quotes, 2):
-        apart = abs(price - price2) / min(price, price2)
-        near = abs((when - when2).total_seconds()) <= venues.window_minutes * 60.0
-        if not near or apart <= venues.tolerance_fraction:
+    for quote in quotes:
+        apart = abs(quote.price - middle) / min(quote.price, middle)
+        if apart <= venues.tolerance_fraction:
             continue
         reason = (
-            f"venues disagree: {task}.{metric} {price:.10g} against {task2}.{metric2} "
-            f"{price2:.10g}, {apart:.2%} apart, tolerance {venues.tolerance_fraction:.2%}"
+            f"venues disagree: {quote.name} {quote.price:.10g} against {against}, "
+            f"{apart:.2%} apart, tolerance {venues.tolerance_fraction:.2%}"
         )
-        gaps.append(Gap(task_id=task2, source=metric2, reason=reason))
+        gaps.append(Gap(task_id=quote.task_id, source=quote.metric, reason=reason))
         if venues.fail_fraction is not None and apart > venues.fail_fraction:
             failures.append(f"{reason}, limit {venues.fail_fraction:.2%}")
     return tuple(gaps), tuple(failures)
+
+
+def _quotes(standing: Sequence[Standing], references: Sequence[str]) -> Iterator[_Quote]:
+    """The prices that are there, each once, in the order of the references."""
+    by_task = {one.task_id: one for one in standing}
+    seen: set[tuple[str, str]] = set()
+    for reference in references:
+        task_id, _, pattern = reference.partition(".")
+        one = by_task.get(task_id)
+        if one is None or one.finding is None:
+            continue
+        for name in (metric.name for metric in one.finding.metrics):
+            fits = name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+            price, when = one.metric(name), one.metric_time(name)
+            if not fits or (task_id, name) in seen or price is None or when is None:
+                continue
+            seen.add((task_id, name))
+            if price > 0:
+                yield _Quote(task_id, name, price, when)

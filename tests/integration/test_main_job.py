@@ -215,7 +215,8 @@ def test_a_failed_dependency_skips_its_dependents(
     pool = make_pool()
     pool.start_worker("one")
     pool.wait_for_workers(1)
-    down = {name: [{"kind": "down"}] for name in ("kraken", "coinbase", "binance")}
+    exchanges = ("kraken", "coinbase", "binance", "okx", "bybit")
+    down = {name: [{"kind": "down"}] for name in exchanges}
     with SimulatorServer(faults={"providers": down}) as server:
         own = load_settings(overrides=("task_execution.max_retries=0",), environ={}).settings
         client = Client(own, pool.url)
@@ -252,7 +253,8 @@ def test_a_killed_submitter_leaves_no_orphan(tmp_path: Path) -> None:
 
 
 def test_one_failing_source_leaves_a_decision_with_that_gap(tmp_path: Path) -> None:
-    faults = {"providers": {"reddit": [{"kind": "error", "status": 503}]}}
+    broken = [{"kind": "error", "status": 503}]
+    faults = {"providers": {"reddit": broken, "stocktwits": broken}}
     with SimulatorServer(faults=faults) as server:
         done = run_cli(
             *(

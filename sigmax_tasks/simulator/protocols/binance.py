@@ -46,7 +46,7 @@ def answer(world: World, request: Request) -> Reply:
 
 
 def answer_futures(world: World, request: Request) -> Reply:
-    if request.path != "/fapi/v1/fundingRate":
+    if request.path not in ("/fapi/v1/fundingRate", "/fapi/v1/openInterest"):
         return unknown_path(request)
     symbol = request.text("symbol")
     if not symbol:
@@ -54,6 +54,10 @@ def answer_futures(world: World, request: Request) -> Reply:
     if not symbol.endswith("USDT"):
         return _refuse(-1121, "Invalid symbol.")
     try:
+        if request.path == "/fapi/v1/openInterest":
+            found = world.open_interest("binance_futures", symbol.removesuffix("USDT"))
+            coins = f"{found.coins:.3f}"
+            return json_reply({"symbol": symbol, "openInterest": coins, "time": found.now_ms})
         rows = world.funding(
             "binance_futures",
             symbol.removesuffix("USDT"),

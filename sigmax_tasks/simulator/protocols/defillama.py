@@ -33,6 +33,46 @@ def answer(world: World, request: Request) -> Reply:
         return json_reply({"message": f"{unknown} not found"}, 404)
 
 
+def answer_coins(world: World, request: Request) -> Reply:
+    """Prices by `coingecko:ID`; what it does not know is left out, with status 200."""
+    match request.path.strip("/").split("/"):
+        case ["prices", "current", names]:
+            pass
+        case _:
+            return unknown_path(request)
+    found = {}
+    for name in names.split(","):
+        source, _, coin_id = name.partition(":")
+        if source != "coingecko":
+            continue
+        try:
+            coin = world.coin(coin_id)
+        except UnknownNameError:
+            continue
+        found[name] = {
+            "price": coin.price,
+            "symbol": coin.symbol.upper(),
+            "timestamp": world.now_ms // 1000 - 30,
+            "confidence": 0.99,
+        }
+    return json_reply({"coins": found})
+
+
+def answer_stablecoins(world: World, request: Request) -> Reply:
+    """The supply over all chains; here the date is a string."""
+    match request.path.strip("/").split("/"):
+        case ["stablecoincharts", "all"]:
+            rows = [
+                {"date": str(point.seconds), "totalCirculatingUSD": {"peggedUSD": point.value}}
+                for point in world.stablecoin_supply()
+            ]
+            return json_reply(rows)
+        case ["stablecoincharts", chain]:
+            return json_reply({"message": f"{chain} not found"}, 404)
+        case _:
+            return unknown_path(request)
+
+
 def _tvl(points: Sequence[Point]) -> Reply:
     return json_reply([{"date": point.seconds, "tvl": round(point.value)} for point in points])
 

@@ -66,7 +66,23 @@ def answer_cointelegraph(world: World, request: Request) -> Reply:
 def answer_decrypt(world: World, request: Request) -> Reply:
     if request.path.rstrip("/") != "/feed":
         return unknown_path(request)
-    home = "https://decrypt.co"
+    return _plain_rss(world, "decrypt", "https://decrypt.co", "Decrypt")
+
+
+def answer_the_block(world: World, request: Request) -> Reply:
+    if request.path != "/rss.xml":
+        return unknown_path(request)
+    return _plain_rss(world, "the_block", "https://www.theblock.co", "The Block")
+
+
+def answer_bitcoin_magazine(world: World, request: Request) -> Reply:
+    if request.path.rstrip("/") != "/feed":
+        return unknown_path(request)
+    home = "https://bitcoinmagazine.com"
+    return _plain_rss(world, "bitcoin_magazine", home, "Bitcoin Magazine")
+
+
+def _plain_rss(world: World, outlet: str, home: str, title: str) -> Reply:
     items = [
         f"<item><title>{escape(story.title)}</title>"
         f"<link>{home}/{_slug(story)}</link>"
@@ -75,9 +91,9 @@ def answer_decrypt(world: World, request: Request) -> Reply:
         f"<dc:creator>{escape(story.author)}</dc:creator>"
         f"<category>{escape(story.section)}</category>"
         f"<description>{_cdata(escape(story.text))}</description></item>"
-        for story in world.headlines("decrypt")[:_LONGEST_FEED]
+        for story in world.headlines(outlet)[:_LONGEST_FEED]
     ]
-    return _rss("Decrypt", home, world, items)
+    return _rss(title, home, world, items)
 
 
 def answer_reddit(world: World, request: Request) -> Reply:

@@ -28,11 +28,12 @@ class Request:
 
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
     @classmethod
-    def of(cls, path: str, query: str) -> Request:
+    def of(cls, path: str, query: str, body: bytes = b"") -> Request:
         parsed = parse_qs(query, keep_blank_values=True, max_num_fields=100)
-        return cls(path, {name: values[-1] for name, values in parsed.items()})
+        return cls(path, {name: values[-1] for name, values in parsed.items()}, body)
 
     def text(self, name: str, default: str = "") -> str:
         return self.query.get(name, default)
@@ -57,6 +58,13 @@ class Request:
         if abs(value) > 10**19:
             raise BadRequestError(name, "is out of range")
         return value
+
+    def question(self) -> Any:
+        """The body as JSON; None when it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
 
     def flag(self, name: str) -> bool:
         return self.text(name).lower() == "true"

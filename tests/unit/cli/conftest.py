@@ -18,6 +18,7 @@ from sigmax_tasks.cli.submit import submit
 from sigmax_tasks.client import SubmittedRun
 from sigmax_tasks.cluster import Cluster
 from sigmax_tasks.errors import RunNotFoundError
+from sigmax_tasks.journal import Journal
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import ProgressEvent
@@ -48,6 +49,7 @@ class Script:
     keeps_dossiers: bool = True
     live: tuple[tuple[str, float], ...] = ()
     finished: dict[str, RunRecord] = field(default_factory=dict)
+    journal: Journal | None = None
 
 
 class FakeClient:
@@ -112,6 +114,10 @@ class FakeClient:
 
     def live_runs(self) -> tuple[tuple[str, float], ...]:
         return self._script.live
+
+    @property
+    def journal(self) -> Journal | None:
+        return self._script.journal
 
     def workers(self) -> tuple[str, ...]:
         return ("host-1:4242",)

@@ -111,6 +111,23 @@ def test_runs_of_the_embedded_cluster_are_shown_from_the_data_folder(
     assert kept["decision"]["symbol"] == "ETH/USDT"
 
 
+def test_the_lineage_of_a_run_leads_from_its_numbers_to_answers(
+    run_sigmax: Run, archive: RunArchive
+) -> None:
+    shown = run_sigmax("show", "last", "--lineage").stdout
+    assert shown.index("Hashes and versions") < shown.index("Lineage") < shown.index("Answers")
+    kept = json.loads(run_sigmax("show", "last", "--lineage", "--json").stdout)
+    assert kept["run_id"] == NEW
+    assert set(kept["lineage"]) == {"answers", "tasks"}
+    assert "lineage" not in json.loads(run_sigmax("show", "last", "--json").stdout)
+
+
+def test_what_providers_ask_to_be_said_is_shown(run_sigmax: Run, archive: RunArchive) -> None:
+    shown = " ".join(run_sigmax("show", "last").stdout.split())
+    assert "kraken: Data from Kraken; public market data, for own use" in shown
+    assert "free with attribution" in shown
+
+
 def test_history_is_newest_first(run_sigmax: Run, archive: RunArchive) -> None:
     lines = run_sigmax("history").stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [NEW, OLD]
@@ -171,7 +188,7 @@ def test_without_a_cluster_there_is_nothing_to_ask(
 ) -> None:
     result = run_sigmax(*command)
     assert result.exit_code == 4
-    assert "no cluster is configured" in error_line(result)
+    assert "no cluster runs here" in error_line(result)
 
 
 def test_status_shows_workers_and_runs_without_the_password(

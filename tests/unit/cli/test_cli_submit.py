@@ -130,6 +130,37 @@ def test_json_has_one_line_per_decision_in_the_order_asked(run_submit: Run, scri
     assert script.requests[0].watchlist == ("BTC/USDT", "SOL/USDT")
 
 
+def test_several_decisions_share_the_equity(run_submit: Run, script: Script) -> None:
+    result = run_submit("ETH/USDT", "BTC/USDT", "--json")
+    shares = [json.loads(line)["allocation"] for line in result.stdout.splitlines()]
+    # Two positions of 8.4 % without known returns count as one.
+    assert shares == [{"fraction": 0.042, "of_total": 0.5}] * 2
+    text = " ".join(run_submit("ETH/USDT", "BTC/USDT").stdout.split())
+    assert "ETH/USDT BUY 8.4 % 4.2 % 50.0 %" in text
+    alone = run_submit("ETH/USDT", "--json")
+    assert "allocation" not in json.loads(alone.stdout)
+    assert "Allocation" not in run_submit("ETH/USDT").stdout
+
+
+def test_decisions_without_kept_candles_are_allocated_all_the_same(
+    run_submit: Run, script: Script
+) -> None:
+    script.keeps_dossiers = False
+    result = run_submit("ETH/USDT", "BTC/USDT", "--json")
+    assert result.exit_code == 0
+    shares = [json.loads(line)["allocation"]["of_total"] for line in result.stdout.splitlines()]
+    assert shares == [0.5, 0.5]
+
+
+def test_leaving_early_prints_what_is_decided(run_submit: Run, script: Script) -> None:
+    script.errors["ETH/USDT"] = lambda _: KeyboardInterrupt()
+    result = run_submit("BTC/USDT", "ETH/USDT", "--json")
+    assert result.exit_code == 130
+    (line,) = result.stdout.splitlines()
+    assert json.loads(line)["symbol"] == "BTC/USDT"
+    assert "allocation" not in json.loads(line)
+
+
 def test_one_run_that_fails_does_not_hide_the_others(run_submit: Run, script: Script) -> None:
     script.errors["BTC/USDT"] = RunCancelledError
     script.changes["ETH/USDT"] = NOT_VALID

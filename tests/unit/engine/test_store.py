@@ -135,3 +135,12 @@ def test_a_dead_broker_is_one_clear_error_without_its_password() -> None:
         client.ping()
     assert "secret" not in str(caught.value)
     assert "127.0.0.1:1" in str(caught.value)
+
+
+def test_a_task_with_an_outcome_cannot_be_taken_again(store: RunStore) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    assert store.hold_lease(run.run_id, "technical", "a")
+    store.record_outcome(run, outcome("technical"))
+    assert not store.hold_lease(run.run_id, "technical", "a")
+    assert not store.hold_lease(run.run_id, "technical", "b")

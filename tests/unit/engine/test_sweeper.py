@@ -114,9 +114,28 @@ def test_a_task_that_nobody_took_is_sent_again_after_the_stall_time(watched: Wat
     run = open_run(seconds=600)
     watched.store.create(run, "{}")
     watched.store.claim_step(run.run_id, 0)
+    watched.store.mark_sent(run.run_id, 0)
+    watched.client.rpush("sigmax.research:3", "a message that waits")
     assert watched.after(20) == []
     assert watched.after(11) == [("chord", run.run_id, 0, "technical")]
     assert watched.after(1) == [], "it is given the same time again"
+
+
+def test_a_task_missing_from_an_empty_queue_died_with_a_worker(watched: Watched) -> None:
+    run = open_run(seconds=600)
+    watched.store.create(run, "{}")
+    watched.store.claim_step(run.run_id, 0)
+    watched.store.mark_sent(run.run_id, 0)
+    assert watched.after(5) == []
+    assert watched.after(2) == [("chord", run.run_id, 0, "technical")]
+
+
+def test_a_batch_whose_chord_was_never_published_is_sent_soon(watched: Watched) -> None:
+    run = open_run(seconds=600)
+    watched.store.create(run, "{}")
+    watched.store.claim_step(run.run_id, 0)
+    assert watched.after(1) == []
+    assert watched.after(2) == [("chord", run.run_id, 0, "technical")]
 
 
 def test_a_batch_out_of_time_goes_on_without_its_missing_tasks(watched: Watched) -> None:

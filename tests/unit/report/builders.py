@@ -18,12 +18,14 @@ from sigmax_tasks.models.decision import (
     Action,
     Analysis,
     Argument,
+    Calibration,
     Case,
     Contribution,
     Cost,
     DebateRecord,
     Decision,
     Gap,
+    Previous,
     RiskAssessment,
     RunRecord,
     Sizing,
@@ -173,6 +175,26 @@ def make_record(
         settings_hash="cd" * 32,
         versions={"sigmax-tasks": "0.1.0", "celery": "5.7.0"},
     )
+
+
+def with_history(record: RunRecord) -> RunRecord:
+    """The record with an earlier SELL and a track record of 57 outcomes."""
+    previous = Previous(
+        run_id="20260215-120000-0badc0de",
+        as_of=AS_OF - timedelta(days=14),
+        action=Action.SELL,
+        confidence=0.41,
+        score=-0.12,
+        changes=("action SELL to BUY",),
+    )
+    calibration = Calibration(
+        n=57,
+        hit_rate=0.6,
+        brier=0.231,
+        hit_rate_at_this_confidence=0.67,
+        n_at_this_confidence=18,
+    )
+    return record.model_copy(update={"previous": previous, "calibration": calibration})
 
 
 def make_dossier(record: RunRecord, *, seed: int | None = 7) -> Dossier:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 
+from sigmax_tasks.models.allocation import Allocation, AllocationShare
 from sigmax_tasks.models.decision import Argument, Case, DebateRecord, RunRecord
 from sigmax_tasks.report.json_line import decision_line, dump_line, record_line
-from tests.unit.report.builders import RUN_ID, make_record
+from tests.unit.report.builders import RUN_ID, make_record, with_history
 
 KEYS = [
     "run_id", "symbol", "risk_profile", "data_mode", "simulated", "as_of", "action", "confidence",
     "size_fraction", "reference_price", "stop_price", "take_profit_price", "horizon_hours",
     "score", "reasons", "vetoes", "would_change", "validation", "debate", "risk", "research",
     "cost", "plan", "decision_hash",
-    "created_at",
+    "created_at", "previous", "calibration",
 ]  # fmt: skip
 PLAN_KEYS = {
     "symbol", "risk_profile", "tasks", "execution_order", "task_count", "critical_tasks",
@@ -36,6 +37,36 @@ def test_the_keys_are_those_of_the_interface() -> None:
     } <= line["research"].keys()  # fmt: skip
     assert list(line["cost"]) == ["estimated_usd", "actual_usd", "limit_usd"]
     assert line["plan"].keys() >= PLAN_KEYS
+
+
+def test_history_is_null_without_any_and_whole_with_some() -> None:
+    line = decision_line(make_record())
+    assert line["previous"] is line["calibration"] is None
+    told = decision_line(with_history(make_record()))
+    assert told["previous"] == {
+        "run_id": "20260215-120000-0badc0de",
+        "as_of": "2025-02-28T12:00:00Z",
+        "action": "SELL",
+        "confidence": 0.41,
+        "score": -0.12,
+        "changes": ["action SELL to BUY"],
+    }
+    assert told["calibration"] == {
+        "n": 57,
+        "hit_rate": 0.6,
+        "brier": 0.231,
+        "hit_rate_at_this_confidence": 0.67,
+        "n_at_this_confidence": 18,
+    }
+    assert told["decision_hash"] == line["decision_hash"]
+
+
+def test_an_allocation_is_there_only_where_several_were_asked() -> None:
+    share = AllocationShare(symbol="BTC/USDT", fraction=0.04, of_total=0.5)
+    allocation = Allocation(shares=(share,), total_fraction=0.08)
+    line = decision_line(make_record(), allocation)
+    assert list(line) == [*KEYS, "allocation"]
+    assert line["allocation"] == {"fraction": 0.04, "of_total": 0.5}
 
 
 def test_money_is_a_number_and_time_ends_in_z() -> None:

@@ -12,6 +12,7 @@ from price_inputs import (
     candles,
     change_candles,
     inputs_of,
+    observe,
     path_of,
     recorded,
     rows_of,
@@ -19,6 +20,7 @@ from price_inputs import (
     wavy_returns,
 )
 
+from sigmax_tasks.models.observations import Ticker
 from sigmax_tasks.research.candlesticks import candle_patterns
 from sigmax_tasks.research.indicators import indicators_of, power_of_two_scale, trend_word
 from sigmax_tasks.research.levels import price_levels, split_levels
@@ -345,5 +347,47 @@ def test_the_needs_require_only_4h_candles():
         ("price_data", "1d", 400, False),
         ("price_data", "1h", 300, False),
         ("volume_data", "1d", 400, False),
+        ("price_data", "", 1, False),
     ]
     assert {n.symbol for n in asked} == {BTC}
+    assert [(n.kind, n.cross_check) for n in asked][-1] == ("ticker", True)
+    assert not any(n.cross_check for n in asked[:-1])
+
+
+def venue_price(provider, last, symbol=BTC, *, cross_check=True):
+    made = observe("price_data", Ticker(symbol=symbol, last=last))
+    changes = {
+        "provider": provider,
+        "observation_id": f"ticker:{provider}:{symbol}:",
+        "cross_check": cross_check,
+    }
+    return made.model_copy(update={"lineage": made.lineage.model_copy(update=changes)})
+
+
+def test_prices_of_venues_give_their_median_and_how_far_they_lie_apart():
+    rows = candles(rows_of(path_of(wavy_returns(120))))
+    quotes = [
+        venue_price("kraken", 100.0),
+        venue_price("coinbase", 101.0),
+        venue_price("binance", 104.0),
+        venue_price("okx", 900.0, cross_check=False),
+        venue_price("bybit", 900.0, symbol="ETH/USDT"),
+    ]
+    finding = research(inputs_of("technical", rows, *quotes))
+    assert finding.metric("venue_median_price") == 101.0
+    assert finding.metric("venue_spread_fraction") == pytest.approx(4 / 101)
+    assert finding.metric("venue_price_binance") == 104.0
+    assert finding.metric("venue_price_okx") is None
+    assert finding.labels["venues"] == "3 within 3.96%"
+    median = next(m for m in finding.metrics if m.name == "venue_median_price")
+    assert len(median.observation_ids) == 3
+    plain = research(inputs_of("technical", rows))
+    assert (finding.score, finding.strength) == (plain.score, plain.strength)
+
+
+def test_one_venue_alone_has_no_median():
+    rows = candles(rows_of(path_of(wavy_returns(120))))
+    finding = research(inputs_of("technical", rows, venue_price("kraken", 100.0)))
+    assert finding.metric("venue_price_kraken") == 100.0
+    assert finding.metric("venue_median_price") is None
+    assert "venues" not in finding.labels

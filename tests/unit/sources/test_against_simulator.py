@@ -12,7 +12,15 @@ import pytest
 
 from sigmax_planner.models import DataMode
 from sigmax_tasks.clock import Deadline, RunClock
-from sigmax_tasks.models.observations import Candles, DataNeed, Observation
+from sigmax_tasks.models.observations import (
+    Candles,
+    DataNeed,
+    FundingRates,
+    Measures,
+    Observation,
+    Series,
+    Texts,
+)
 from sigmax_tasks.settings.sources import SourceSettings
 from sigmax_tasks.simulator import SimulatorServer
 from sigmax_tasks.sources import Addresses, FetchContext, Gathered, RetryPolicy, SourceDesk
@@ -42,6 +50,7 @@ EXCHANGE_NEEDS = [
 ]
 OTHER_NEEDS = [
     need("derivatives", "funding"),
+    need("derivatives", "measures", "open_interest"),
     need("news", "texts", market=True),
     need("social", "texts", market=True),
     need("fear_greed", "fear_greed", market=True),
@@ -63,6 +72,8 @@ OTHER_NEEDS = [
     need("coingecko", "measures", "global", market=True),
     need("defillama", "series", "chain_tvl"),
     need("defillama", "measures", "fees"),
+    need("defillama", "measures", "coin_price"),
+    need("defillama", "series", "stablecoin_supply_usd", market=True),
     *(
         need("macro_data", "series", name, market=True)
         for name in (
@@ -77,6 +88,9 @@ OTHER_NEEDS = [
             "fed_funds",
             "m2",
             "fed_balance_sheet",
+            "eur_usd",
+            "world_gdp_growth",
+            "us_inflation_annual",
         )
     ),
 ]
@@ -156,26 +170,106 @@ def test_the_same_world_gives_the_same_observations(
     assert facts(first.observations) != facts(other.observations)
 
 
-@pytest.mark.parametrize("provider", ["kraken", "coinbase", "binance"])
+@pytest.mark.parametrize("provider", ["kraken", "coinbase", "binance", "okx", "bybit"])
 def test_each_exchange_alone_meets_the_needs_of_a_market(
     settings: SourceSettings, simulator: SimulatorServer, provider: str
 ) -> None:
-    alone = {
-        name: source.model_copy(update={"providers": (provider,)})
-        for name, source in settings.data_sources.items()
-    }
-    only = settings.model_copy(update={"data_sources": alone})
-    desk = SourceDesk(only, max_concurrent_calls=6, max_response_bytes=50_000_000)
-    try:
-        gathered = gather(desk, only, simulator.url, EXCHANGE_NEEDS)
-    finally:
-        desk.close()
+    gathered = gather_alone(settings, simulator.url, provider, EXCHANGE_NEEDS)
     assert gathered.missing == ()
     assert gathered.providers == (provider,)
     for observation in gathered.observations:
         data = observation.data
         if isinstance(data, Candles) and observation.lineage.source == "price_data":
             assert len(data.rows) == 40
+
+
+def gather_alone(
+    settings: SourceSettings, root: str, provider: str, needs: list[DataNeed]
+) -> Gathered:
+    """What a desk gets whose every source has this provider only."""
+    alone = {
+        name: source.model_copy(update={"providers": (provider,), "fallback": ()})
+        for name, source in settings.data_sources.items()
+    }
+    only = settings.model_copy(update={"data_sources": alone})
+    desk = SourceDesk(only, max_concurrent_calls=6, max_response_bytes=50_000_000)
+    try:
+        return gather(desk, only, root, needs)
+    finally:
+        desk.close()
+
+
+PERPETUAL = [need("derivatives", "funding"), need("derivatives", "measures", "open_interest")]
+ETHEREUM = [
+    DataNeed(source="onchain", kind="measures", name=name, symbol="ETH/USDT")
+    for name in ("fee_rates", "chain_head")
+]
+
+
+@pytest.mark.parametrize(
+    ("provider", "needs"),
+    [
+        ("okx_futures", PERPETUAL),
+        ("bybit_futures", PERPETUAL),
+        ("binance_futures", PERPETUAL),
+        ("hyperliquid", PERPETUAL),
+        ("ethereum_node", ETHEREUM),
+        ("blockcypher", ETHEREUM),
+        ("gdelt", [need("news", "texts", market=True)]),
+        ("the_block", [need("news", "texts", market=True)]),
+        ("bitcoin_magazine", [need("news", "texts", market=True)]),
+        ("stocktwits", [need("social", "texts"), need("social", "texts", market=True)]),
+        ("ecb", [need("macro_data", "series", "eur_usd", market=True)]),
+        ("frankfurter", [need("macro_data", "series", "eur_usd", market=True)]),
+        ("defillama_coins", [need("price_data", "ticker")]),
+    ],
+)
+def test_each_other_provider_alone_meets_its_needs(
+    settings: SourceSettings, simulator: SimulatorServer, provider: str, needs: list[DataNeed]
+) -> None:
+    gathered = gather_alone(settings, simulator.url, provider, needs)
+    assert gathered.missing == ()
+    assert gathered.providers == (provider,)
+    for observation in gathered.observations:
+        assert observation.lineage.observed_at <= AS_OF
+
+
+def test_perpetuals_agree_over_the_venues(
+    settings: SourceSettings, simulator: SimulatorServer
+) -> None:
+    """The same cost of holding, whatever the interval; open interest in coins everywhere."""
+    for provider, hours in (("okx_futures", 8), ("bybit_futures", 8), ("hyperliquid", 1)):
+        funding, interest = gather_alone(settings, simulator.url, provider, PERPETUAL).observations
+        assert isinstance(funding.data, FundingRates)
+        assert funding.data.interval_hours == hours
+        assert isinstance(interest.data, Measures)
+        coins, usd = (interest.data.get(f"open_interest_{unit}") for unit in ("coins", "usd"))
+        assert coins is not None
+        assert (usd is None) == (provider == "hyperliquid")
+
+
+def test_the_two_givers_of_the_euro_rate_agree(
+    settings: SourceSettings, simulator: SimulatorServer
+) -> None:
+    ask = [need("macro_data", "series", "eur_usd", market=True)]
+    rows = []
+    for provider in ("ecb", "frankfurter"):
+        (found,) = gather_alone(settings, simulator.url, provider, ask).observations
+        assert isinstance(found.data, Series)
+        rows.append(found.data.rows)
+    assert rows[0] == rows[1]
+    assert all(0.7 < value < 1.6 for _, value in rows[0])
+
+
+def test_tags_of_authors_are_kept_in_front_of_their_text(
+    settings: SourceSettings, simulator: SimulatorServer
+) -> None:
+    (found,) = gather_alone(
+        settings, simulator.url, "stocktwits", [need("social", "texts")]
+    ).observations
+    assert isinstance(found.data, Texts)
+    words = {item.body.partition(":")[0] for item in found.data.items}
+    assert words & {"Bullish", "Bearish"}
 
 
 def test_coarse_candles_agree_over_the_exchanges_ways_of_giving_them(

@@ -19,6 +19,7 @@ from sigmax_tasks.models.observations import (
     Measures,
     Observation,
     Series,
+    Texts,
 )
 from sigmax_tasks.sources import Addresses, Call, RetryPolicy
 from tests.unit.sources.conftest import Asked, FakeClock, MakeBench, ScriptedServer
@@ -249,13 +250,74 @@ def test_combined_sources_ask_everyone_and_state_each_failure(
     server.routes["/coindesk/arc/outboundfeeds/rss"] = FEED
     server.routes["/cointelegraph/rss"] = fails(403)
     server.routes["/decrypt/feed"] = FEED
+    server.routes["/the_block/rss.xml"] = FEED
+    server.routes["/bitcoin_magazine/feed"] = fails(404)
     bench = make_bench()
     gathered = bench.desk.gather([NEWS], bench.context())
     assert [o.lineage.observation_id for o in gathered.observations] == [
         "texts:coindesk:market:",
         "texts:decrypt:market:",
+        "texts:the_block:market:",
     ]
-    assert [m.reason for m in gathered.missing] == ["cointelegraph: HTTP 403"]
+    assert [m.reason for m in gathered.missing] == [
+        "cointelegraph: HTTP 403",
+        "bitcoin_magazine: HTTP 404",
+    ]
+    assert "/gdelt/api/v2/doc/doc" not in server.paths()
+
+
+def test_the_fallback_of_a_combined_source_stands_in_for_its_first_provider(
+    server: ScriptedServer, make_bench: MakeBench
+) -> None:
+    for path in ("/cointelegraph/rss", "/decrypt/feed"):
+        server.routes[path] = FEED
+    server.routes["/coindesk/arc/outboundfeeds/rss"] = fails(403)
+    article = {
+        "url": "https://news.example.org:443/a",
+        "title": "Bitcoin holds , traders wait",
+        "seendate": "20260110T110000Z",
+        "domain": "news.example.org",
+    }
+    server.routes["/gdelt/api/v2/doc/doc"] = {"articles": [article]}
+    bench = make_bench()
+    gathered = bench.desk.gather([NEWS], bench.context())
+    first = gathered.observations[0]
+    assert first.lineage.provider == "gdelt"
+    assert isinstance(first.data, Texts)
+    assert first.data.items[0].title == "Bitcoin holds, traders wait"
+    assert first.data.items[0].url == "https://news.example.org/a"
+    assert {m.reason.partition(":")[0] for m in gathered.missing} == {
+        "the_block",
+        "bitcoin_magazine",
+    }
+    assert server.count("/gdelt/api/v2/doc/doc") == 1
+
+
+def test_a_cross_check_asks_all_its_venues_and_is_told_apart(
+    server: ScriptedServer, make_bench: MakeBench
+) -> None:
+    """It neither replaces the plain need of the same kind nor is replaced by it."""
+    price = {"price": 90000.0, "symbol": "BTC", "timestamp": 1768046300, "confidence": 0.99}
+    server.routes["/defillama_coins/prices/current/coingecko:bitcoin"] = {
+        "coins": {"coingecko:bitcoin": price}
+    }
+    check = DataNeed(source="price_data", kind="ticker", symbol="BTC/USDT", cross_check=True)
+    bench = make_bench()
+    gathered = bench.desk.gather([check], bench.context(retry=RetryPolicy(0, 0.01)))
+    (found,) = gathered.observations
+    assert found.lineage.provider == "defillama_coins"
+    assert found.lineage.cross_check
+    assert {m.reason.partition(":")[0] for m in gathered.missing} == {
+        "kraken",
+        "coinbase",
+        "binance",
+    }
+    both = bench.desk.gather(
+        [check, check.model_copy(update={"cross_check": False})],
+        bench.context(retry=RetryPolicy(0, 0.01)),
+    )
+    assert [o.lineage.cross_check for o in both.observations] == [True]
+    assert len(both.missing) == 4
 
 
 def test_the_same_request_is_made_once_for_two_sources(

@@ -14,12 +14,13 @@ from sigmax_tasks.errors import (
     PermanentSourceError,
     RateLimitedError,
     SourceError,
+    TransientSourceError,
     WrongQuestionError,
 )
 from sigmax_tasks.models.observations import DataNeed, FundingRates, Observation, Series, Texts
 from sigmax_tasks.sources.coingecko import fetch_coingecko
 from sigmax_tasks.sources.defillama import fetch_defillama
-from sigmax_tasks.sources.derivatives import fetch_binance_funding, fetch_okx_funding
+from sigmax_tasks.sources.derivatives import fetch_binance_perpetual, fetch_okx_perpetual
 from sigmax_tasks.sources.fear_greed import fetch_fear_greed
 from sigmax_tasks.sources.feeds import clean_url, plain_text
 from sigmax_tasks.sources.macro import fetch_fred, fetch_treasury, fetch_yahoo
@@ -287,7 +288,7 @@ def test_what_is_known_not_to_be_offered_is_not_asked(
             {"series": "chain_tvl", "source": "defillama"},
             DataNeed(source="defillama", kind="series", name="chain_tvl", symbol="PEPE/USDT"),
         ),
-        (fetch_okx_funding, "okx", {}, FUNDING.model_copy(update={"symbol": "ETH/BTC"})),
+        (fetch_okx_perpetual, "okx", {}, FUNDING.model_copy(update={"symbol": "ETH/BTC"})),
     ]
     for fetch, provider, given, need in cases:
         with pytest.raises(NotOfferedError, match="not offered"):
@@ -301,7 +302,7 @@ def test_defillama_revenue_asks_for_revenue(server: ScriptedServer, make_call: M
     found = fetch_defillama(need, make_call("defillama", NOW))
     assert "dataType=dailyRevenue" in found.lineage.endpoint
     server.routes["/summary/fees/uniswap-v3"] = {"total24h": None}
-    with pytest.raises(BadPayloadError, match="no revenue of uniswap-v3"):
+    with pytest.raises(BadPayloadError, match="no numbers about uniswap-v3 revenue"):
         fetch_defillama(need, make_call("defillama", NOW))
 
 
@@ -327,21 +328,26 @@ def test_binance_funding(server: ScriptedServer, make_call: MakeCall) -> None:
         for n in range(5)
     ]
     server.routes["/fapi/v1/fundingRate"] = body
-    data = fetch_binance_funding(FUNDING, make_call("binance_futures", NOW)).data
+    data = fetch_binance_perpetual(FUNDING, make_call("binance_futures", NOW)).data
     assert isinstance(data, FundingRates)
     assert data.interval_hours == 4
     assert data.rows[0] == (start, -0.0001)
     server.routes["/fapi/v1/fundingRate"] = body[:1]
     with pytest.raises(BadPayloadError, match="fewer than two"):
-        fetch_binance_funding(FUNDING, make_call("binance_futures", NOW))
+        fetch_binance_perpetual(FUNDING, make_call("binance_futures", NOW))
     server.routes["/fapi/v1/fundingRate"] = [{**row, "symbol": "ETHUSDT"} for row in body]
     with pytest.raises(BadPayloadError, match="another contract"):
-        fetch_binance_funding(FUNDING, make_call("binance_futures", NOW))
+        fetch_binance_perpetual(FUNDING, make_call("binance_futures", NOW))
 
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [("50011", RateLimitedError), ("51001", WrongQuestionError), ("50001", PermanentSourceError)],
+    [
+        ("50011", RateLimitedError),
+        ("51001", WrongQuestionError),
+        ("50001", TransientSourceError),
+        ("1", PermanentSourceError),
+    ],
 )
 def test_okx_errors_inside_a_good_answer(
     server: ScriptedServer, make_call: MakeCall, code: str, expected: type[SourceError]
@@ -349,7 +355,7 @@ def test_okx_errors_inside_a_good_answer(
     body = {"code": code, "msg": "no", "data": []}
     server.routes["/api/v5/public/funding-rate-history"] = body
     with pytest.raises(expected) as caught:
-        fetch_okx_funding(FUNDING, make_call("okx", NOW))
+        fetch_okx_perpetual(FUNDING, make_call("okx", NOW))
     assert type(caught.value) is expected
 
 

@@ -21,7 +21,7 @@ from sigmax_tasks.models.observations import (
 )
 from sigmax_tasks.sources.coingecko import fetch_coingecko
 from sigmax_tasks.sources.defillama import fetch_defillama
-from sigmax_tasks.sources.derivatives import fetch_okx_funding
+from sigmax_tasks.sources.derivatives import fetch_okx_perpetual
 from sigmax_tasks.sources.fear_greed import fetch_fear_greed
 from sigmax_tasks.sources.macro import (
     ChartAnswer,
@@ -234,7 +234,7 @@ def test_okx_funding(http: Path, server: ScriptedServer, make_call: MakeCall) ->
         http / "okx/funding_rate_history_SHAPE.json"
     ).read_bytes()
     need = DataNeed(source="derivatives", kind="funding", symbol="BTC/USDT", limit=50)
-    data = fetch_okx_funding(need, make_call("okx", at(2024, 1, 2))).data
+    data = fetch_okx_perpetual(need, make_call("okx", at(2024, 1, 2))).data
     assert isinstance(data, FundingRates)
     assert data.interval_hours == 8
     assert data.rows == ((1704038400000, -0.0000236017), (1704067200000, 0.0001515032))

@@ -8,7 +8,7 @@ import pytest
 
 from sigmax_planner.models import DataMode
 from sigmax_tasks.models.observations import Missing
-from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.models.research import Finding, Metric, TaskStatus
 from sigmax_tasks.stages.validate import validate
 from tests.unit.stages.builders import (
     AS_OF,
@@ -239,6 +239,103 @@ def test_venues_that_disagree(mid: float, gaps: int, failures: int) -> None:
     assert report.passed is not bool(failures)
 
 
+def with_venues(
+    prices: dict[str, float], missing: tuple[Missing, ...] = (), *, candle_age: float = 1.0
+) -> Finding:
+    """A technical finding with a cross-checked price of each provider."""
+    made = finding("technical", ages={"price_data": candle_age}, missing=missing)
+    checks = {
+        provider: lineage(
+            "price_data",
+            observation_id=f"ticker:{provider}",
+            kind="ticker",
+            name="",
+            provider=provider,
+            cross_check=True,
+        )
+        for provider in prices
+    }
+    metrics = tuple(
+        Metric(
+            name=f"venue_price_{provider}",
+            value=price,
+            unit="quote currency",
+            observation_ids=(f"ticker:{provider}",),
+        )
+        for provider, price in prices.items()
+    )
+    return made.model_copy(
+        update={
+            "metrics": made.metrics + metrics,
+            "lineage": made.lineage + tuple(checks.values()),
+        }
+    )
+
+
+def test_of_three_venues_the_one_off_the_median_is_named() -> None:
+    made = with_venues({"kraken": 50_000.0, "coinbase": 50_100.0, "binance": 58_000.0})
+    report = validate(
+        bundle(outcome(made), task_ids=("technical",)),
+        profile(min_data_sources=0),
+        shipped_policy(),
+    )
+    (gap,) = [gap for gap in report.gaps if "venues disagree" in gap.reason]
+    assert gap.source == "venue_price_binance"
+    assert "against the median 50050 of 4 prices" in gap.reason
+    assert [text for text in report.failures if "venue_price_binance" in text]
+    assert not report.passed
+
+
+def test_venues_that_agree_change_nothing() -> None:
+    plain = validate(bundle(task_ids=("technical",)), profile(), shipped_policy())
+    made = with_venues({"kraken": 50_000.0, "coinbase": 50_010.0})
+    checked = validate(bundle(outcome(made), task_ids=("technical",)), profile(), shipped_policy())
+    assert checked == plain
+
+
+def test_a_cross_check_that_is_missing_is_stated_once_and_costs_nothing() -> None:
+    gap = Missing(
+        source="price_data", need="ticker of BTC/USDT", reason="not recorded", cross_check=True
+    )
+    plain = validate(bundle(task_ids=("technical",)), profile(), shipped_policy())
+    report = validate(
+        bundle(outcome(with_venues({}, (gap,))), task_ids=("technical",)),
+        profile(),
+        shipped_policy(),
+    )
+    assert [g.reason for g in report.gaps] == ["ticker of BTC/USDT: not recorded"]
+    assert report.score == plain.score
+    counted = gap.model_copy(update={"cross_check": False})
+    report = validate(
+        bundle(outcome(with_venues({}, (counted,))), task_ids=("technical",)),
+        profile(),
+        shipped_policy(),
+    )
+    assert report.completeness < plain.completeness
+
+
+def test_a_fresh_cross_check_does_not_make_stale_candles_fresh_or_seen() -> None:
+    prices = {"kraken": 50_000.0, "coinbase": 50_010.0}
+    stale = validate(
+        bundle(outcome(with_venues({}, candle_age=500)), task_ids=("technical",)),
+        profile(),
+        shipped_policy(),
+    )
+    checked = validate(
+        bundle(outcome(with_venues(prices, candle_age=500)), task_ids=("technical",)),
+        profile(),
+        shipped_policy(),
+    )
+    assert checked.freshness == stale.freshness < 1.0
+    only = with_venues(prices)
+    only = only.model_copy(
+        update={"lineage": tuple(i for i in only.lineage if i.kind != "candles")}
+    )
+    unseen = validate(bundle(outcome(only), task_ids=("technical",)), profile(), shipped_policy())
+    assert unseen.sources_seen == ()
+    assert unseen.completeness == 0.0
+
+
 def test_prices_of_different_times_are_not_compared() -> None:
     late = outcome(finding("technical", ages={"price_data": 600}))
     apart = outcome(finding("liquidity", metrics={"mid_price": 60_000.0}))
@@ -257,5 +354,5 @@ def test_stale_observations_are_named_with_age_and_limit() -> None:
     old = outcome(finding("technical", ages={"price_data": 400}))
     report = validate(bundle(old), profile(), shipped_policy())
     assert [(gap.task_id, gap.source, gap.reason) for gap in report.gaps] == [
-        ("technical", "price_data", "candles 4h is 400 min old, limit 300 min: counts 0.67")
+        ("technical", "price_data", "candles 4h is 6.67 h old, limit 5 h: counts 0.67")
     ]

@@ -1,0 +1,202 @@
+"""The run in time: a bar per task, a band per batch, the critical path in another colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from sigmax_planner.estimates import critical_path
+from sigmax_tasks.models.decision import RunRecord
+from sigmax_tasks.models.research import TaskOutcome, TaskStatus
+from sigmax_tasks.report.numbers import seconds_text
+from sigmax_tasks.report.svg import Drawing, Scale, round_values
+
+_NARROW = 560
+
+
+@dataclass(frozen=True)
+class TimelineBar:
+    """Seconds since submission. ``critical`` is on the measured critical path."""
+
+    task_id: str
+    batch: int
+    status: TaskStatus
+    start: float
+    end: float
+    duration_seconds: float
+    critical: bool
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Bars by batch and start; ``end`` is when the decision stood.
+
+    The critical path is the dependency chain that took longest: ``measured``, in seconds, beside
+    ``planned``, which goes by the estimates. ``unknown`` are planned tasks without an outcome.
+    """
+
+    bars: tuple[TimelineBar, ...]
+    end: float
+    measured: tuple[str, ...]
+    measured_seconds: float
+    planned: tuple[str, ...]
+    planned_seconds: float
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What the critical path reads of a task, with the seconds it took."""
+
+    task_id: str
+    dependencies: tuple[str, ...]
+    estimated_seconds: float
+
+
+def timeline(record: RunRecord, outcomes: Sequence[TaskOutcome]) -> Timeline:
+    plan = record.plan
+    by_id = {outcome.task_id: outcome for outcome in outcomes}
+    measured = critical_path(
+        [
+            _Measured(task.task_id, task.dependencies, by_id[task.task_id].duration_seconds)
+            for task in plan.tasks
+            if task.task_id in by_id
+        ]
+    )
+    end = max(0.001, (record.finished_at - record.created_at).total_seconds())
+    bars = []
+    for number, batch in enumerate(plan.execution_order, start=1):
+        for task_id in batch:
+            outcome = by_id.get(task_id)
+            if outcome is None:
+                continue
+            start, stop = (
+                # Worker clocks may differ by some milliseconds from the submitter's.
+                min(end, max(0.0, (moment - record.created_at).total_seconds()))
+                for moment in (outcome.started_at, outcome.finished_at)
+            )
+            bars.append(
+                TimelineBar(
+                    task_id=task_id,
+                    batch=number,
+                    status=outcome.status,
+                    start=start,
+                    end=max(start, stop),
+                    duration_seconds=outcome.duration_seconds,
+                    critical=task_id in measured.task_ids and measured.seconds > 0,
+                )
+            )
+    return Timeline(
+        bars=tuple(bars),
+        end=end,
+        measured=measured.task_ids if measured.seconds > 0 else (),
+        measured_seconds=measured.seconds,
+        planned=tuple(plan.critical_path),
+        planned_seconds=plan.critical_path_seconds,
+        unknown=tuple(t.task_id for t in plan.tasks if t.task_id not in by_id),
+    )
+
+
+def timeline_chart(model: Timeline, width: float) -> Markup:
+    narrow = width < _NARROW
+    font = 11 if narrow else 13
+    left, right = (4.0, 8.0) if narrow else (150.0, 84.0)
+    row = 36.0 if narrow else 28.0
+    top, bottom = 24.0, 24.0
+    height = top + row * len(model.bars) + bottom
+    picture = Drawing(width, height, "Tasks in time, by batch", class_="chart")
+    scale = Scale(0.0, model.end, left, width - right)
+    foot = height - bottom
+    for value in round_values(0.0, model.end, 4 if narrow else 8):
+        x = scale(value)
+        picture.line(x, top, x, foot, class_="grid")
+        picture.text(
+            x,
+            foot + 16,
+            f"{value:g} s",
+            class_="axis",
+            text_anchor="start" if value == 0 else "middle" if x < width - 24 else "end",
+            font_size=font - 1,
+        )
+    _batches(picture, model, scale, top, row, font)
+    for number, bar in enumerate(model.bars):
+        _draw_bar(picture, bar, scale, top + number * row, row, left, font, narrow=narrow)
+    x = scale(model.end)
+    picture.line(x, top - 8, x, foot, class_="threshold")
+    picture.text(x, 12, "decision", class_="axis strong", text_anchor="end", font_size=font - 1)
+    return picture.markup()
+
+
+def _short_seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 10 else seconds_text(seconds)
+
+
+def _batches(
+    picture: Drawing, model: Timeline, scale: Scale, top: float, row: float, font: float
+) -> None:
+    free = 0.0  # from where on there is room for another label
+    for batch in sorted({bar.batch for bar in model.bars}):
+        numbers = [i for i, bar in enumerate(model.bars) if bar.batch == batch]
+        members = [model.bars[i] for i in numbers]
+        start = scale(min(bar.start for bar in members))
+        stop = scale(max(bar.end for bar in members))
+        y = top + numbers[0] * row
+        height = row * len(numbers)
+        picture.rect(0, y, picture.width, height, class_="stripe" if batch % 2 else "stripe odd")
+        picture.rect(start, y, max(stop - start, 2), height, class_="batch")
+        if free <= start < picture.width - 100:
+            words = f"batch {batch}"
+            picture.text(start, 12, words, class_="axis strong", font_size=font - 1)
+            free = start + 52
+
+
+def _draw_bar(
+    picture: Drawing,
+    bar: TimelineBar,
+    scale: Scale,
+    y: float,
+    row: float,
+    left: float,
+    font: float,
+    *,
+    narrow: bool,
+) -> None:
+    start, end = scale(bar.start), scale(bar.end)
+    bar_top, height = (y + 17, row - 22) if narrow else (y + 6, row - 12)
+    words = _short_seconds(bar.duration_seconds)
+    if bar.status is not TaskStatus.COMPLETED:
+        words = f"{bar.status}, {words}" if bar.duration_seconds else str(bar.status)
+    critical = " strong" if bar.critical else ""
+    if narrow:
+        picture.text(left, y + 13, bar.task_id, class_=f"name{critical}", font_size=font)
+        picture.text(
+            picture.width - 6, y + 13, words, class_="value", text_anchor="end", font_size=font
+        )
+    else:
+        picture.text(
+            left - 14,
+            y + row / 2 + 4,
+            bar.task_id,
+            class_=f"name{critical}",
+            text_anchor="end",
+            font_size=font,
+        )
+    kind = f"task-bar {bar.status}" + (" critical" if bar.critical else "")
+    shape = picture.rect(start, bar_top, max(end - start, 3), height, rx=2, class_=kind)
+    picture.note(
+        shape,
+        f"{bar.task_id}: {bar.status}, {bar.start:.3f} s to {bar.end:.3f} s, batch {bar.batch}",
+    )
+    if not narrow:
+        # Behind the bar, or in front of it where the bar ends too far right.
+        behind = end + 60 < picture.width
+        picture.text(
+            end + 8 if behind else start - 8,
+            y + row / 2 + 4,
+            words,
+            class_="value",
+            text_anchor="start" if behind else "end",
+            font_size=font - 1,
+        )

@@ -1,0 +1,145 @@
+"""Single flight: one of those who want the same thing fetches it, the others wait for that.
+
+Within a process threads wait for a thread; between processes they wait for a lease in Redis,
+``sigmax:flight:<provider>:<key>``, that its holder renews. A holder that dies keeps the others
+waiting for the lease at most: then one of them takes over. What a holder found, or why it failed,
+is left under its token for those who waited for it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from sigmax_tasks.errors import (
+    BadPayloadError,
+    NeverHereError,
+    NotOfferedError,
+    PermanentSourceError,
+    RateLimitedError,
+    SourceError,
+    TransientSourceError,
+    WrongQuestionError,
+)
+from sigmax_tasks.redact import redact
+from sigmax_tasks.sources.breaker import CircuitOpenError
+from sigmax_tasks.sources.cache import Wish
+from sigmax_tasks.sources.redis_link import LinkDownError, RedisLink
+from sigmax_tasks.sources.renewals import Renewals
+
+_FAILURE_MS: Final = 5_000
+
+_TAKE: Final = """
+local holder = redis.call('GET', KEYS[1])
+if holder then return holder end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ARGV[1]
+"""
+_RENEW: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+# A holder that lost its lease leaves nothing: somebody else is at it.
+_LAND: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) end
+if ARGV[4] ~= '' then redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[5]) end
+return 1
+"""
+
+_KINDS: Final[Mapping[str, type[SourceError]]] = {
+    kind.__name__: kind
+    for kind in (
+        BadPayloadError,
+        CircuitOpenError,
+        NeverHereError,
+        NotOfferedError,
+        PermanentSourceError,
+        RateLimitedError,
+        TransientSourceError,
+        WrongQuestionError,
+    )
+}
+
+
+class Leases:
+    """Leases on flights, renewed while they are held. Thread-safe."""
+
+    def __init__(self, link: RedisLink, renewals: Renewals) -> None:
+        self._link = link
+        self._renewals = renewals
+        self._take = link.script(_TAKE)
+        self._renew = link.script(_RENEW)
+        self._land = link.script(_LAND)
+
+    def take(self, wish: Wish) -> tuple[str, bool]:
+        """(token of the flight, whether it is ours); :class:`LinkDownError` without Redis."""
+        key, token, lease_ms = flight_key(wish), secrets.token_hex(12), self._renewals.lease_ms
+        answer: Any = self._link.ask(lambda _: self._take(keys=[key], args=[token, lease_ms]))
+        mine = answer == token
+        if mine:
+            self._renewals.hold(
+                key,
+                lambda: self._link.ask(lambda _: self._renew(keys=[key], args=[token, lease_ms])),
+            )
+        return str(answer), mine
+
+    def land(self, wish: Wish, token: str, *, value: str = "", failure: str = "") -> None:
+        """End our flight and leave what came of it, in one step."""
+        key = flight_key(wish)
+        self._renewals.drop(key)
+        keep_ms = max(1, round(wish.keep_seconds * 1000))
+        with suppress(LinkDownError):  # the lease runs out by itself
+            self._link.ask(
+                lambda _: self._land(
+                    keys=[key, wish.value_key, failure_key(wish)],
+                    args=[token, value, keep_ms, failure, _FAILURE_MS],
+                )
+            )
+
+    def holder(self, wish: Wish) -> str | None:
+        """Whose flight is on its way."""
+        key = flight_key(wish)
+        answer: Any = self._link.ask(lambda client: client.get(key))
+        return None if answer is None else str(answer)
+
+    def failure(self, wish: Wish, token: str) -> SourceError | None:
+        """Why the flight of that token failed, if it said so."""
+        key = failure_key(wish)
+        text: Any = self._link.ask(lambda client: client.get(key))
+        return unpack_failure(wish.provider_id, str(text), token) if text else None
+
+
+def flight_key(wish: Wish) -> str:
+    return f"sigmax:flight:{wish.provider_id}:{wish.key}"
+
+
+def failure_key(wish: Wish) -> str:
+    return f"sigmax:flight:{wish.provider_id}:{wish.key}:failed"
+
+
+def pack_failure(error: SourceError, token: str) -> str:
+    wait = error.retry_after_seconds if isinstance(error, TransientSourceError) else None
+    return json.dumps(
+        {
+            "by": token,
+            "kind": type(error).__name__,
+            "problem": redact(error.problem).text,
+            "wait": wait,
+        }
+    )
+
+
+def unpack_failure(provider: str, text: str, token: str) -> SourceError | None:
+    """The error that the flight of ``token`` left; None if another one left it."""
+    facts = json.loads(text)
+    if facts["by"] != token:
+        return None
+    kind = _KINDS.get(facts["kind"], TransientSourceError)
+    if issubclass(kind, TransientSourceError):
+        return kind(provider, facts["problem"], retry_after_seconds=facts["wait"])
+    return kind(provider, facts["problem"])
