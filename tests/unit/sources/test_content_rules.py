@@ -53,7 +53,7 @@ COIN = "/prices/current/coingecko:bitcoin"
 
 
 def refused(run: Callable[[], object], kind: type[SourceError], says: str = "") -> SourceError:
-    with pytest.raises(kind, match=says) as caught:
+    with pytest.raises(kind, match=says or None) as caught:
         run()
     assert type(caught.value) is kind
     return caught.value
@@ -287,7 +287,10 @@ def test_bybit_errors_inside_a_good_answer(
 
 
 def test_bybits_geo_block_is_not_a_rate_limit(server: ScriptedServer, make_call: MakeCall) -> None:
-    said = "{\n error:The Amazon CloudFront distribution is configured to block access from your country\n}"
+    said = (
+        "{\n    error:The Amazon CloudFront distribution is configured to block access from your "
+        "country\n}"
+    )
     server.routes["/v5/market/tickers"] = lambda asked: asked.send(
         said, 403, {"Content-Type": "application/json"}
     )
