@@ -8,12 +8,10 @@ data server may hold are not in it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +22,7 @@ from pydantic import ValidationError
 from sigmax_tasks.errors import RunFileError
 from sigmax_tasks.models.dossier import SCHEMA_VERSION, Dossier
 from sigmax_tasks.redact import redact_url
+from sigmax_tasks.whole_file import write_whole
 
 FORMAT = "sigmax-run"
 STANDARD_STREAM = "-"
@@ -110,15 +109,8 @@ def read_run_file(path: str) -> Dossier:
 def write_run_file(dossier: Dossier, path: Path) -> None:
     """Write the file whole or not at all; an existing one is replaced."""
     content = dump_run_file(dossier)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        try:
-            with beside.open("xb") as stream:
-                stream.write(content)
-            beside.replace(path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                beside.unlink()
+        write_whole(path, content)
     except OSError as error:
         raise RunFileError(str(path), f"cannot be written: {error.strerror}") from error
 

@@ -31,7 +31,7 @@ from sigmax_tasks.models.research import (
 from sigmax_tasks.redact import redact
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.sources.addresses import Addresses
-from sigmax_tasks.sources.cross_checks import settle_cross_checks
+from sigmax_tasks.sources.cross_checks import settle_cross_checks, without_idle_checks
 from sigmax_tasks.sources.desk import FetchContext, Gathered, RetryPolicy, SourceDesk
 from sigmax_tasks.sources.shared import SharedDesk
 from sigmax_tasks.stages.privacy import Redactor, phrases_in_observations
@@ -275,7 +275,7 @@ class TaskRunner:
         self, task: ResearchTask, handler: Handler, symbol: str, watchlist: tuple[str, ...]
     ) -> tuple[DataNeed, ...]:
         if handler.needs is not None:
-            return handler.needs(symbol, watchlist)
+            return without_idle_checks(handler.needs(symbol, watchlist), self._settings.sources)
         return tuple(
             need
             for source in task.data_sources

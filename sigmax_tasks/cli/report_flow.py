@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 import sys
 import webbrowser
 from collections.abc import Iterable
@@ -17,6 +15,7 @@ from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.report.html import report_html
 from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import load_settings
+from sigmax_tasks.whole_file import write_whole
 
 STANDARD_STREAM = "-"
 
@@ -65,15 +64,8 @@ def write_report(dossier: Dossier, target: Target) -> Path:
     """
     path = target.path / page_name(dossier) if target.folder else target.path
     content = report_html(dossier).encode()
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        try:
-            with beside.open("xb") as stream:
-                stream.write(content)
-            beside.replace(path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                beside.unlink()
+        write_whole(path, content)
     except OSError as error:
         raise ConfigurationError(
             f"the report {str(path)!r} cannot be written: {error.strerror}"

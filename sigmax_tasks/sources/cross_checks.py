@@ -1,13 +1,26 @@
-"""What is said of cross-checks that found no answer: once each, and as what they are."""
+"""Cross-checks: which are made, and what is said of those that found no answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from sigmax_tasks.models.observations import DataNeed, Missing
+from sigmax_tasks.settings.sources import SourceSettings
 
 _NOT_RECORDED = "not recorded"
 _LONGEST = 1000
+
+
+def without_idle_checks(
+    needs: Sequence[DataNeed], settings: SourceSettings
+) -> tuple[DataNeed, ...]:
+    """The needs without cross-checks of sources that name nobody to ask for them."""
+    return tuple(
+        need
+        for need in needs
+        if not need.cross_check
+        or (need.source in settings.data_sources and settings.data_sources[need.source].cross_check)
+    )
 
 
 def settle_cross_checks(

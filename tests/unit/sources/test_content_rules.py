@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sigmax_planner.models import DataMode
 from sigmax_tasks.errors import (
     BadPayloadError,
     NeverHereError,
@@ -567,3 +568,20 @@ def test_fee_rates_of_zero_are_refused(server: ScriptedServer, make_call: MakeCa
     server.routes["/api/v1/fees/recommended"] = dict.fromkeys(names, 0)
     need = DataNeed(source="onchain", kind="measures", name="fee_rates", symbol="BTC/USDT")
     refused(lambda: fetch_mempool_fees(need, make_call("mempool", NOW)), BadPayloadError)
+
+
+def test_the_demo_key_of_coingecko_is_sent_live_only(
+    server: ScriptedServer, make_call: MakeCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.routes["/api/v3/coins/bitcoin"] = {"id": "bitcoin", "market_cap_rank": 1}
+    need = DataNeed(source="coingecko", kind="measures", name="coin_profile", symbol="BTC/USDT")
+    for value, mode, sent in (
+        ("demo-key-of-mine", DataMode.LIVE, "demo-key-of-mine"),
+        ("demo-key-of-mine", DataMode.SIMULATED, None),
+        ("", DataMode.LIVE, None),
+    ):
+        monkeypatch.setenv("SIGMAX_COINGECKO_DEMO_KEY", value)
+        found = fetch_coingecko(need, make_call("coingecko", None, data_mode=mode))
+        headers = {name.lower(): text for name, text in server.asked[-1][2].items()}
+        assert headers.get("x-cg-demo-api-key") == sent
+        assert "demo-key" not in found.lineage.endpoint

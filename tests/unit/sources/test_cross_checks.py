@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sigmax_tasks.models.observations import DataNeed, Missing
-from sigmax_tasks.sources.cross_checks import settle_cross_checks
+from sigmax_tasks.settings.sources import SourceSettings
+from sigmax_tasks.sources.cross_checks import settle_cross_checks, without_idle_checks
 
 CHECK = DataNeed(source="price_data", kind="ticker", symbol="BTC/USDT", cross_check=True)
 PLAIN = DataNeed(source="price_data", kind="candles", name="4h", symbol="BTC/USDT")
@@ -39,3 +40,9 @@ def test_a_plain_need_of_the_same_label_keeps_its_gap() -> None:
     plain = CHECK.model_copy(update={"cross_check": False})
     missing = [gap("kraken: HTTP 503"), gap("coinbase: HTTP 503")]
     assert settle_cross_checks([plain, CHECK], missing) == tuple(missing)
+
+
+def test_a_cross_check_that_nobody_is_named_for_is_not_made(settings: SourceSettings) -> None:
+    news = CHECK.model_copy(update={"source": "news"})
+    needs = (PLAIN, CHECK, news)
+    assert without_idle_checks(needs, settings) == (PLAIN, CHECK)
