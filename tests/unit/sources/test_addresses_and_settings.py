@@ -194,3 +194,41 @@ def test_an_unusable_provider_is_found_before_anything_runs(
     with pytest.raises(ConfigurationError) as caught:
         SourceDesk(changed, max_concurrent_calls=1, max_response_bytes=1000)
     assert says in str(caught.value)
+
+
+def test_a_provider_of_ones_own_is_asked_at_its_own_place_in_simulated_runs(
+    shipped: dict[str, Any],
+) -> None:
+    def addresses(url: str, **changes: Any) -> Addresses:
+        own = {**shipped["providers"]["kraken"], "simulated_url": url}
+        given = {**shipped, **changes, "providers": {**shipped["providers"], "kraken": own}}
+        as_of = datetime(2026, 1, 10, tzinfo=UTC)
+        return Addresses.simulated(
+            source_settings(given), "http://127.0.0.1:9", seed=1, as_of=as_of
+        )
+
+    found = addresses("http://127.0.0.1:8099/")
+    assert found.base_url("kraken") == "http://127.0.0.1:8099"
+    assert found.base_url("binance").startswith("http://127.0.0.1:9/sim/1/")
+    with pytest.raises(ConfigurationError, match="not http on loopback"):
+        addresses("https://example.org")
+    allowed = addresses("https://example.org", allowed_source_roots=["https://example.org"])
+    assert allowed.base_url("kraken") == "https://example.org"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"fallback": ["gdelt"], "combine": "first"}, "fallback is for combine: all"),
+        ({"fallback": ["nobody"], "combine": "all"}, "unknown provider 'nobody'"),
+        ({"cross_check": ["nobody"]}, "unknown provider 'nobody'"),
+        ({"cross_check": ["kraken", "kraken"]}, "listed twice"),
+    ],
+)
+def test_fallbacks_and_cross_checks_are_providers(
+    shipped: dict[str, Any], changes: dict[str, Any], says: str
+) -> None:
+    news = {**shipped["data_sources"]["news"], "fallback": [], **changes}
+    given = {**shipped, "data_sources": {**shipped["data_sources"], "news": news}}
+    with pytest.raises(ConfigurationError, match=says):
+        source_settings(given)
