@@ -19,7 +19,6 @@ RUN_RESEARCH = "sigmax.run_research"
 CLOSE_BATCH = "sigmax.close_batch"
 KICK_RUN = "sigmax.kick_run"
 FINALIZE_RUN = "sigmax.finalize_run"
-SWEEP = "sigmax.sweep"
 
 RESEARCH_QUEUE = "sigmax.research"
 CONTROL_QUEUE = "sigmax.control"
