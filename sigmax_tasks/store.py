@@ -17,9 +17,7 @@ Keys of a run (all with a time to live from their creation):
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +26,6 @@ from functools import cached_property
 from typing import Any, cast
 
 import redis
-from pydantic import TypeAdapter
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
@@ -36,7 +33,6 @@ from sigmax_planner.models import AnalysisRequest, ResearchPlan
 from sigmax_tasks import clock
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError, RunNotFoundError
 from sigmax_tasks.journal import (
-    WRITE_ENTRY_LUA,
     Journal,
     RedisJournal,
     entry_arguments,
@@ -51,63 +47,19 @@ from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.models.research import TaskOutcome
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.settings.runtime import RuntimeSettings
+from sigmax_tasks.store_scripts import (
+    CLAIM_STEP,
+    COMMIT,
+    LEASE,
+    RECORD_OUTCOME,
+    pack_observations,
+    unpack_observations,
+)
 
 URL_SCHEMES = ("redis://", "rediss://", "unix://")
 STATE_OPEN = "open"
 STATE_FINISHED = "finished"
 STATE_CANCELLED = "cancelled"
-
-# Stores an outcome and tells about it in one step; 0 when another was first.
-_RECORD_OUTCOME = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
-if redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) == 0 then return 0 end
-redis.call('EXPIRE', KEYS[2], ARGV[4])
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV[3])
-redis.call('EXPIRE', KEYS[3], ARGV[4])
-redis.call('DEL', KEYS[4])
-if ARGV[6] ~= '' then
-  redis.call('HSET', KEYS[5], ARGV[1], ARGV[6])
-  redis.call('EXPIRE', KEYS[5], ARGV[4])
-end
-return 1
-"""
-# Moves a run from one batch to the next; only one caller per step gets 1.
-_CLAIM_STEP = """
-if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
-if redis.call('HGET', KEYS[1], 'step') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'step', ARGV[2], 'step_at', ARGV[3])
-return 1
-"""
-# Closes a run with its record and its journal entry; only the first caller gets 1. Where the
-# journal is a file (ARGV[10] is 'file'), the entry is laid beside the record for who writes it.
-_COMMIT = (
-    WRITE_ENTRY_LUA
-    + """
-if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
-redis.call('HSET', KEYS[1], 'state', ARGV[1], 'record', ARGV[2])
-redis.call('ZREM', KEYS[3], ARGV[3])
-if ARGV[1] == 'finished' then redis.call('ZADD', KEYS[4], ARGV[4], ARGV[3]) end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'e', ARGV[5])
-redis.call('EXPIRE', KEYS[1], ARGV[6])
-redis.call('EXPIRE', KEYS[2], ARGV[7])
-redis.call('EXPIRE', KEYS[5], ARGV[6])
-redis.call('EXPIRE', KEYS[6], ARGV[6])
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[9])
-if ARGV[10] == 'file' then redis.call('HSET', KEYS[1], 'journal', ARGV[11]) end
-if ARGV[10] == 'redis' then
-  write_entry({KEYS[7], KEYS[8], KEYS[9], KEYS[10]}, ARGV[3], ARGV[11], ARGV[12], ARGV[13])
-end
-return 1
-"""
-)
-# Renews or takes a lease; 0 when another owner holds it or the task has its outcome.
-_LEASE = """
-if redis.call('HEXISTS', KEYS[2], ARGV[3]) == 1 then return 0 end
-local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-"""
 
 
 @dataclass(frozen=True)
@@ -185,10 +137,10 @@ class RunStore:
     def __init__(self, client: redis.Redis, runtime: RuntimeSettings) -> None:
         self._redis = client
         self._runtime = runtime
-        self._outcome_script = client.register_script(_RECORD_OUTCOME)
-        self._step_script = client.register_script(_CLAIM_STEP)
-        self._commit_script = client.register_script(_COMMIT)
-        self._lease_script = client.register_script(_LEASE)
+        self._outcome_script = client.register_script(RECORD_OUTCOME)
+        self._step_script = client.register_script(CLAIM_STEP)
+        self._commit_script = client.register_script(COMMIT)
+        self._lease_script = client.register_script(LEASE)
 
     # Runs
 
@@ -359,7 +311,7 @@ class RunStore:
                 event,
                 self._open_seconds(run),
                 self._runtime.engine.event_stream_max_length,
-                _pack(observations) if observations else "",
+                pack_observations(observations) if observations else "",
             ],
         )
         return int(cast("int", written)) == 1
@@ -367,7 +319,7 @@ class RunStore:
     def observations(self, run_id: str) -> dict[str, tuple[Observation, ...]]:
         """What each task of a run was given, by task id."""
         values = cast("dict[str, str]", self._redis.hgetall(f"sigmax:obs:{run_id}"))
-        return {task_id: _unpack(text) for task_id, text in values.items()}
+        return {task_id: unpack_observations(text) for task_id, text in values.items()}
 
     def hold_lease(self, run_id: str, task_id: str, owner: str) -> bool:
         """Take or renew the right to run a task; False while another holds it or it is done."""
@@ -547,18 +499,6 @@ class RunStore:
         """Life of a run's keys while it is open: well past its deadline, whatever dies."""
         planned = (run.deadline_at - run.created_at).total_seconds()
         return int(planned + self._runtime.retention.working_hours * 3600) + 60
-
-
-_OBSERVATIONS: TypeAdapter[tuple[Observation, ...]] = TypeAdapter(tuple[Observation, ...])
-
-
-def _pack(observations: Sequence[Observation]) -> str:
-    """Compressed JSON as text: candles shrink to about a quarter."""
-    return base64.b64encode(zlib.compress(_OBSERVATIONS.dump_json(tuple(observations)))).decode()
-
-
-def _unpack(text: str) -> tuple[Observation, ...]:
-    return _OBSERVATIONS.validate_json(zlib.decompress(base64.b64decode(text)))
 
 
 def _stream_entries(answer: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:
