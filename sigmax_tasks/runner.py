@@ -8,7 +8,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -20,22 +20,21 @@ from sigmax_tasks.clock import Deadline, RunClock
 from sigmax_tasks.errors import SigmaxError, TaskTimeoutError
 from sigmax_tasks.handlers import Handler, load_handler
 from sigmax_tasks.models.events import EventKind, ProgressEvent
-from sigmax_tasks.models.observations import DataNeed, Missing, Observation
+from sigmax_tasks.models.observations import Missing, Observation
 from sigmax_tasks.models.research import (
     Finding,
     PhraseCount,
-    ResearchInputs,
     TaskOutcome,
     TaskStatus,
 )
 from sigmax_tasks.redact import redact
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.sources.addresses import Addresses
-from sigmax_tasks.sources.cross_checks import settle_cross_checks, without_idle_checks
 from sigmax_tasks.sources.desk import FetchContext, Gathered, RetryPolicy, SourceDesk
 from sigmax_tasks.sources.shared import SharedDesk
 from sigmax_tasks.stages.privacy import Redactor, phrases_in_observations
 from sigmax_tasks.store import OpenRun, RunStore
+from sigmax_tasks.task_work import cleaned, failure_reason, find, needs_of
 
 logger = logging.getLogger(__name__)
 
@@ -197,13 +196,12 @@ class TaskRunner:
             if self._settings.planning.debug.log_task_results:
                 logger.warning("%s %s: %s", run.run_id, task.task_id, effort.finding.summary)
         except SigmaxError as error:
-            effort.error = redactor.text(str(error))
+            effort.error = failure_reason(error, redactor)
         except Exception as error:  # noqa: BLE001  # a bug in a handler costs its own task only
             # logger.exception() would log the texts of the error as they are.
             trace = redact(traceback.format_exc()).text
             logger.error("task %s of run %s failed\n%s", task.task_id, run.run_id, trace)  # noqa: TRY400
-            reason = redactor.text(" ".join(str(error).split()))
-            effort.error = f"{type(error).__name__}: {reason[:200]}"
+            effort.error = failure_reason(error, redactor)
         finally:
             effort.redactions = dict(redactor.counts)
 
@@ -244,7 +242,7 @@ class TaskRunner:
                 )
 
         request = run.request
-        needs = self._needs(task, handler, request.symbol, request.watchlist)
+        needs = needs_of(task, handler, request.symbol, request.watchlist, self._settings.sources)
         gathered = self._desk.gather(
             needs,
             FetchContext(
@@ -265,54 +263,29 @@ class TaskRunner:
         effort.cost_usd = gathered.cost_usd
         effort.providers = gathered.providers
         policy = self._settings.decision.privacy
-        effort.missing = redactor.gaps(settle_cross_checks(needs, gathered.missing))
-        effort.observations = redactor.observations(gathered.observations)
+        gathered = cleaned(needs, gathered, redactor)
+        effort.missing = gathered.missing
+        effort.observations = gathered.observations
         effort.compliance = phrases_in_observations(effort.observations, policy)
         effort.redactions = dict(redactor.counts)
-        return replace(gathered, observations=effort.observations, missing=effort.missing)
-
-    def _needs(
-        self, task: ResearchTask, handler: Handler, symbol: str, watchlist: tuple[str, ...]
-    ) -> tuple[DataNeed, ...]:
-        if handler.needs is not None:
-            return without_idle_checks(handler.needs(symbol, watchlist), self._settings.sources)
-        return tuple(
-            need
-            for source in task.data_sources
-            for need in self._settings.sources.default_needs(source, symbol)
-        )
+        return gathered
 
     def _think(
         self, run: OpenRun, task: ResearchTask, handler: Handler, gathered: Gathered
     ) -> Finding:
-        if not gathered.observations:
-            raise SigmaxError(describe_missing(gathered))
-        upstream: Mapping[str, TaskOutcome] = (
+        outcomes: Mapping[str, TaskOutcome] = (
             self._store.outcomes(run.run_id) if task.dependencies else {}
         )
-        inputs = ResearchInputs(
-            task_id=task.task_id,
+        found = {name: outcomes[name].finding for name in task.dependencies if name in outcomes}
+        return find(
+            task,
+            handler,
+            gathered,
+            {name: finding for name, finding in found.items() if finding is not None},
             symbol=run.request.symbol,
             as_of=RunClock(run.request.as_of).now(),
             watchlist=run.request.watchlist,
-            observations=gathered.observations,
-            missing=gathered.missing,
-            upstream={
-                name: upstream[name].finding
-                for name in task.dependencies
-                if name in upstream and upstream[name].finding is not None
-            },
         )
-        finding = handler.research(inputs)
-        if not isinstance(finding, Finding):
-            raise SigmaxError(
-                f"handler {task.handler} gave {type(finding).__name__} instead of a Finding"
-            )
-        if (finding.task_id, finding.symbol) != (task.task_id, run.request.symbol):
-            raise SigmaxError(
-                f"handler {task.handler} answered for {finding.task_id} of {finding.symbol}"
-            )
-        return finding
 
 
 def shared_desk(settings: Settings, client: redis.Redis) -> SharedDesk:
@@ -325,17 +298,6 @@ def shared_desk(settings: Settings, client: redis.Redis) -> SharedDesk:
     return SharedDesk(
         client, settings.sources, clean=clean, variant=",".join(sorted(policy.personal_data))
     )
-
-
-def describe_missing(gathered: Gathered) -> str:
-    """Why there is nothing at all, short; the gaps themselves are kept in full beside it."""
-    if gathered.offline:
-        return "no data: no network, none of its providers could be reached"
-    reasons = list(dict.fromkeys(f"{gap.need} ({gap.reason})" for gap in gathered.missing))
-    if not reasons:
-        return "no data: no source was asked"
-    more = f" and {len(reasons) - 1} more gaps" if len(reasons) > 1 else ""
-    return f"no data: {reasons[0][:160]}{more}"
 
 
 def ended(

@@ -37,7 +37,7 @@ from sigmax_tasks.models.observations import (
 from sigmax_tasks.settings.sources import ProviderSettings, SeriesEntry, SourceSettings
 from sigmax_tasks.sources.answers import Answer
 from sigmax_tasks.sources.gate import Gate, Lane, Visit
-from sigmax_tasks.sources.http import Budget, HttpClient, Meter
+from sigmax_tasks.sources.http import Budget, Exchange, Meter
 
 DAY_MS: Final = 86_400_000
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -56,7 +56,7 @@ class Call:
     options: BaseModel
     base_url: str
     settings: SourceSettings
-    http: HttpClient
+    http: Exchange
     meter: Meter
     clock: RunClock
     deadline: Deadline

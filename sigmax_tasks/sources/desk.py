@@ -122,39 +122,55 @@ class SourceDesk:
             jobs.append((want, futures))
         running = [future for _, futures in jobs for _, future in futures]
         wait(running, timeout=context.deadline.remaining + _GRACE_SECONDS)
-        observations: list[Observation] = []
-        missing: list[Missing] = []
-        rounds, offline = 0, False
-        for want, futures in jobs:
-            elapsed = clock.monotonic() - started
-            results = [_collect(future, elapsed) for _, future in futures]
-            for (lookup, _), result in zip(futures, results, strict=True):
-                rounds = max(rounds, result.rounds)
-                if result.observation is not None:
-                    observations += share_out(result.observation, want)
-                else:
-                    offline |= any(isinstance(e, OfflineError) for e in result.failures.values())
-                    reason = _reason(result, lookup)
-                    missing += [
-                        Missing(source=need.source, need=need.label, reason=reason)
-                        for need in want.needs
-                    ]
-            if not futures:
-                reason = f"no provider in sources.yaml offers {want.asked.label}"
+        return settle(
+            [
+                (
+                    want,
+                    [
+                        (lookup, _collect(future, clock.monotonic() - started))
+                        for lookup, future in futures
+                    ],
+                )
+                for want, futures in jobs
+            ],
+            meter,
+        )
+
+
+def settle(
+    jobs: Sequence[tuple[Wanted, Sequence[tuple[Lookup, Result]]]], meter: Meter
+) -> Gathered:
+    """What came of the lookups of each want, shared out to its needs; the rest are gaps."""
+    observations: list[Observation] = []
+    missing: list[Missing] = []
+    rounds, offline = 0, False
+    for want, results in jobs:
+        for lookup, result in results:
+            rounds = max(rounds, result.rounds)
+            if result.observation is not None:
+                observations += share_out(result.observation, want)
+            else:
+                offline |= any(isinstance(e, OfflineError) for e in result.failures.values())
+                reason = _reason(result, lookup)
                 missing += [
                     Missing(source=need.source, need=need.label, reason=reason)
                     for need in want.needs
                 ]
-        observations = _unique_ids(observations)
-        return Gathered(
-            observations=tuple(observations),
-            missing=tuple(missing),
-            attempts=max(rounds, 1) if needs else 0,
-            requests=meter.requests,
-            cost_usd=meter.cost_usd,
-            providers=tuple(dict.fromkeys(o.lineage.provider for o in observations)),
-            offline=offline,
-        )
+        if not results:
+            reason = f"no provider in sources.yaml offers {want.asked.label}"
+            missing += [
+                Missing(source=need.source, need=need.label, reason=reason) for need in want.needs
+            ]
+    observations = _unique_ids(observations)
+    return Gathered(
+        observations=tuple(observations),
+        missing=tuple(missing),
+        attempts=max(rounds, 1) if jobs else 0,
+        requests=meter.requests,
+        cost_usd=meter.cost_usd,
+        providers=tuple(dict.fromkeys(o.lineage.provider for o in observations)),
+        offline=offline,
+    )
 
 
 def _collect(future: Future[Result], elapsed: float) -> Result:

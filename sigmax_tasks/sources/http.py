@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -81,6 +81,27 @@ class Budget:
     extend: Callable[[float], Deadline] | None = None
 
 
+class Exchange(Protocol):
+    """Whoever answers requests: the client below, or a replay without a socket."""
+
+    def exchange(
+        self,
+        budget: Budget,
+        method: str,
+        url: str,
+        *,
+        endpoint: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | str | None = None,
+    ) -> Answer:
+        """One answer with a status of 2xx; everything else is a :class:`SourceError`.
+
+        ``endpoint`` is what the lineage will show; it must hold neither address nor key.
+        """
+        ...
+
+
 class HttpClient:
     """Thread-safe; one `requests` session per thread."""
 
@@ -115,10 +136,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         data: bytes | str | None = None,
     ) -> Answer:
-        """One answer with a status of 2xx; everything else is a :class:`SourceError`.
-
-        ``endpoint`` is what the lineage will show; it must hold neither address nor key.
-        """
+        """See :class:`Exchange`."""
         session = self._session()
         sent = {
             **(headers or {}),

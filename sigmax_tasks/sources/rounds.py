@@ -26,7 +26,7 @@ from sigmax_tasks.sources.addresses import Addresses
 from sigmax_tasks.sources.cache import Wish
 from sigmax_tasks.sources.call import Call, bad_payload
 from sigmax_tasks.sources.candidates import Candidate, Lookup
-from sigmax_tasks.sources.http import HttpClient, Meter
+from sigmax_tasks.sources.http import Exchange, Meter
 from sigmax_tasks.sources.registry import Provider
 from sigmax_tasks.sources.shared import SharedDesk
 from sigmax_tasks.sources.standing import Standing, pause
@@ -104,7 +104,7 @@ class Rounds:
 
     settings: SourceSettings
     providers: Mapping[str, Provider]
-    http: HttpClient
+    http: Exchange
     standing: Standing
     max_response_bytes: int
     jitter: Callable[[], float]
