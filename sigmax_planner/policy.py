@@ -71,6 +71,7 @@ class Performance(Section):
     """Limits of money, time, connections and memory."""
 
     max_cost_per_decision: UsdAmount | None = None
+    max_cost_per_day: UsdAmount | None = None
     total_plan_timeout: Seconds = 120.0
     batch_timeout: Seconds = 60.0
     max_concurrent_api_calls: int = Field(default=10, strict=True, ge=1, le=1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from difflib import get_close_matches
 
 from sigmax_planner.errors import SigmaxError
@@ -17,6 +18,7 @@ __all__ = [
     "NeverHereError",
     "NoDecisionError",
     "NotOfferedError",
+    "OverBudgetError",
     "PermanentSourceError",
     "RateLimitedError",
     "ReplayMismatchError",
@@ -26,9 +28,11 @@ __all__ = [
     "RunNotFoundError",
     "SigmaxError",
     "SourceError",
+    "SpendRefusedError",
     "TaskTimeoutError",
     "TransientSourceError",
     "UnknownKeyError",
+    "UnpaidRequestError",
     "WrongQuestionError",
 ]
 
@@ -104,6 +108,10 @@ class NotOfferedError(PermanentSourceError):
     """Known before asking: this provider does not offer this (time frame, asset, metric)."""
 
 
+class UnpaidRequestError(PermanentSourceError):
+    """Not asked: the request costs more than the budget of the task leaves."""
+
+
 class BadPayloadError(PermanentSourceError):
     """The answer is not what the provider promises: wrong type, empty, stale or out of domain."""
 
@@ -118,6 +126,26 @@ class TaskTimeoutError(SigmaxError):
 
 class EngineError(SigmaxError):
     """The cluster could not do what was asked."""
+
+
+class SpendRefusedError(EngineError):
+    """Money that may not be spent: the work it was for, or its run, is over."""
+
+
+class OverBudgetError(SpendRefusedError):
+    """Money that does not fit what a limit leaves. ``whose`` limit: ``the run``, ``the day``."""
+
+    def __init__(
+        self, *, needed_usd: Decimal, left_usd: Decimal, limit_usd: Decimal, whose: str
+    ) -> None:
+        self.needed_usd = needed_usd
+        self.left_usd = left_usd
+        self.limit_usd = limit_usd
+        self.whose = whose
+        super().__init__(
+            f"over_budget: needs ${needed_usd:f}, ${left_usd:f} is left of the ${limit_usd:f} of "
+            f"{whose}"
+        )
 
 
 class ClusterUnreachableError(EngineError):

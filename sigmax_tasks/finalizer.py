@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -13,6 +13,7 @@ from importlib.metadata import version
 from sigmax_planner.models import ResearchPlan
 from sigmax_planner.policy import PlanningPolicy
 from sigmax_tasks import clock
+from sigmax_tasks.budget import Account
 from sigmax_tasks.errors import JournalError
 from sigmax_tasks.journal import Journal, JournalQuery
 from sigmax_tasks.models.decision import Cost, RunRecord
@@ -33,11 +34,19 @@ MOST_HISTORY = 2000
 """How many of the latest decisions of its kind the calibration of a confidence looks at."""
 
 
-def conclude(store: RunStore, settings: Settings, run: OpenRun, unfinished_reason: str) -> bool:
+def conclude(
+    store: RunStore,
+    settings: Settings,
+    run: OpenRun,
+    unfinished_reason: str,
+    *,
+    day_limit_usd: Decimal | None = None,
+) -> bool:
     """Decide on what there is and close the run; True for the one caller whose record is kept.
 
     Tasks without an outcome are given one: ``failed`` if they had started, else ``skipped``, with
-    ``unfinished_reason``.
+    ``unfinished_reason``. ``day_limit_usd`` is the cluster's own limit of a day. Behind the
+    decision the run spends nothing more.
     """
     state = store.state(run.run_id)
     if state is None or state.state != "open":
@@ -54,7 +63,15 @@ def conclude(store: RunStore, settings: Settings, run: OpenRun, unfinished_reaso
     if unfinished:
         outcomes = store.outcomes(run.run_id)
     kept = tuple(outcomes[task.task_id] for task in run.plan.tasks if task.task_id in outcomes)
-    record = make_record(settings, run, kept, partial=bool(unfinished))
+    day_limits = (settings.planning.performance.max_cost_per_day, day_limit_usd)
+    account = store.account(run, *day_limits)
+    record = make_record(
+        settings,
+        run,
+        kept,
+        partial=bool(unfinished),
+        settle=lambda: settled_cost(store, run, account),
+    )
     entry: JournalEntry | None = None
     # Timed no-ops decide on nothing: such a run is not one to remember or to compare with.
     if not settings.planning.debug.simulate_execution:
@@ -94,10 +111,32 @@ def with_history(record: RunRecord, entry: JournalEntry, journal: Journal) -> Ru
     )
 
 
+def settled_cost(store: RunStore, run: OpenRun, account: Account) -> Cost:
+    """Ends the spending of the run; what it has cost, and its day where that has a limit."""
+    spent = store.ledger.close(run.run_id)
+    limited = account.day_limit_usd is not None
+    return Cost(
+        estimated_usd=run.plan.estimated_cost,
+        actual_usd=spent,
+        limit_usd=run.plan.max_cost_usd,
+        day_spent_usd=store.ledger.day(account.world, account.day).spent_usd if limited else None,
+        day_limit_usd=account.day_limit_usd,
+    )
+
+
 def make_record(
-    settings: Settings, run: OpenRun, outcomes: Sequence[TaskOutcome], *, partial: bool
+    settings: Settings,
+    run: OpenRun,
+    outcomes: Sequence[TaskOutcome],
+    *,
+    partial: bool,
+    settle: Callable[[], Cost] | None = None,
 ) -> RunRecord:
-    """The decision with everything about how it came to be."""
+    """The decision with everything about how it came to be.
+
+    ``settle`` is asked for the cost behind the decision chain, which may spend; without it the
+    cost is what the outcomes say.
+    """
     policy = settings.planning
     bundle = aggregate(
         run.plan,
@@ -107,12 +146,16 @@ def make_record(
         data_mode=run.request.data_mode,
     )
     decision = run_chain(bundle, policy.profile(run.request.risk_profile), settings.decision)
-    finished_at = clock.now()
-    cost = Cost(
-        estimated_usd=run.plan.estimated_cost,
-        actual_usd=sum((outcome.cost_usd for outcome in outcomes), Decimal(0)),
-        limit_usd=run.plan.max_cost_usd,
+    cost = (
+        settle()
+        if settle is not None
+        else Cost(
+            estimated_usd=run.plan.estimated_cost,
+            actual_usd=sum((outcome.cost_usd for outcome in outcomes), Decimal(0)),
+            limit_usd=run.plan.max_cost_usd,
+        )
     )
+    finished_at = clock.now()
     return RunRecord(
         run_id=run.run_id,
         created_at=run.created_at,

@@ -16,8 +16,9 @@ import redis
 
 from sigmax_planner.models import DataMode, ResearchTask
 from sigmax_tasks import clock
+from sigmax_tasks.budget import Allowance
 from sigmax_tasks.clock import Deadline, RunClock
-from sigmax_tasks.errors import SigmaxError, TaskTimeoutError
+from sigmax_tasks.errors import SigmaxError, SpendRefusedError, TaskTimeoutError
 from sigmax_tasks.handlers import Handler, load_handler
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.observations import Missing, Observation
@@ -50,11 +51,15 @@ def worker_identity() -> str:
 
 @dataclass
 class _Effort:
-    """What a task has used so far; filled by the working thread, read by the waiting one."""
+    """What a task has used so far; filled by the working thread, read by the waiting one.
 
+    ``unpaid``: it was not begun because its money would not have been enough.
+    """
+
+    allowance: Allowance
     attempts: int = 0
     requests: int = 0
-    cost_usd: Decimal = Decimal(0)
+    unpaid: bool = False
     providers: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
     observations: tuple[Observation, ...] = ()
@@ -69,14 +74,21 @@ class TaskRunner:
     """Runs the tasks of one set of settings. Thread-safe; one per worker process and settings.
 
     With ``client``, the Redis of the cluster, limits and answers are shared with all its workers.
+    ``day_limit_usd`` is the cluster's own limit of a day, beside that of the settings.
     """
 
     def __init__(
-        self, store: RunStore, settings: Settings, client: redis.Redis | None = None
+        self,
+        store: RunStore,
+        settings: Settings,
+        client: redis.Redis | None = None,
+        *,
+        day_limit_usd: Decimal | None = None,
     ) -> None:
         performance = settings.planning.performance
         self._store = store
         self._settings = settings
+        self._day_limits = (performance.max_cost_per_day, day_limit_usd)
         self._desk = SourceDesk(
             settings.sources,
             max_concurrent_calls=performance.max_concurrent_api_calls,
@@ -111,11 +123,15 @@ class TaskRunner:
                 worker=worker_identity(),
             )
         )
-        effort = _Effort()
+        account = self._store.account(run, *self._day_limits)
+        effort = _Effort(self._store.ledger.allowance(account, task.task_id))
         problem = self._wait(run, task, batch, owner, limit, effort)
         if problem is None:
+            effort.allowance.leave()
             return
         status = TaskStatus.FAILED if problem else TaskStatus.COMPLETED
+        if effort.unpaid:
+            status = TaskStatus.SKIPPED
         outcome = TaskOutcome(
             task_id=task.task_id,
             status=status,
@@ -126,7 +142,7 @@ class TaskRunner:
             started_at=started_at,
             finished_at=clock.now(),
             duration_seconds=round(clock.monotonic() - started, 6),
-            cost_usd=effort.cost_usd,
+            cost_usd=effort.allowance.settle(),
             requests=effort.requests,
             providers=effort.providers,
             worker=worker_identity(),
@@ -195,6 +211,8 @@ class TaskRunner:
             effort.finding = redactor.finding(self._think(run, task, handler, gathered))
             if self._settings.planning.debug.log_task_results:
                 logger.warning("%s %s: %s", run.run_id, task.task_id, effort.finding.summary)
+        except SpendRefusedError as error:
+            effort.unpaid, effort.error = True, str(error)
         except SigmaxError as error:
             effort.error = failure_reason(error, redactor)
         except Exception as error:  # noqa: BLE001  # a bug in a handler costs its own task only
@@ -243,6 +261,9 @@ class TaskRunner:
 
         request = run.request
         needs = needs_of(task, handler, request.symbol, request.watchlist, self._settings.sources)
+        effort.allowance.reserve(
+            self._desk.expected_cost_usd(needs, request.symbol, request.data_mode)
+        )
         gathered = self._desk.gather(
             needs,
             FetchContext(
@@ -256,11 +277,11 @@ class TaskRunner:
                 on_attempt=on_attempt,
                 may_retry=may_retry,
                 world=run.run_id if request.data_mode is DataMode.REPLAY else "",
+                purse=effort.allowance,
             ),
         )
         effort.attempts = max(effort.attempts, gathered.attempts)
         effort.requests = gathered.requests
-        effort.cost_usd = gathered.cost_usd
         effort.providers = gathered.providers
         policy = self._settings.decision.privacy
         gathered = cleaned(needs, gathered, redactor)

@@ -11,6 +11,8 @@ Keys of a run (all with a time to live from their creation):
 ``sigmax:settings:HASH``   string  the settings of one or more runs
 ``sigmax:live``            zset    open runs by deadline (unix seconds)
 ``sigmax:finished``        zset    finished runs by time of decision
+``sigmax:cost:ID``         hash    what it has spent and holds, where anything has a price
+``sigmax:spend...``        (more)  what all runs of a day have spent: see budget.py
 ``sigmax:journal...``      (more)  the journal, which is kept: see journal/redis_home.py
 =========================  ======  ==============================================================
 """
@@ -22,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, cast
 
@@ -31,6 +34,7 @@ from redis.retry import Retry
 
 from sigmax_planner.models import AnalysisRequest, ResearchPlan
 from sigmax_tasks import clock
+from sigmax_tasks.budget import Account, Ledger, day_of, lower, world_of
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError, RunNotFoundError
 from sigmax_tasks.journal import (
     Journal,
@@ -57,6 +61,8 @@ from sigmax_tasks.store_scripts import (
 )
 
 URL_SCHEMES = ("redis://", "rediss://", "unix://")
+SPEND_GRACE_SECONDS = 30.0
+"""How long past its deadline a run may still spend what it holds: its decision may be late."""
 STATE_OPEN = "open"
 STATE_FINISHED = "finished"
 STATE_CANCELLED = "cancelled"
@@ -132,7 +138,7 @@ def reachable(url: str) -> Iterator[None]:
 
 
 class RunStore:
-    """All that a cluster knows of its runs."""
+    """All that a cluster knows of its runs. ``ledger`` is their money."""
 
     def __init__(self, client: redis.Redis, runtime: RuntimeSettings) -> None:
         self._redis = client
@@ -141,6 +147,7 @@ class RunStore:
         self._step_script = client.register_script(CLAIM_STEP)
         self._commit_script = client.register_script(COMMIT)
         self._lease_script = client.register_script(LEASE)
+        self.ledger = Ledger(client)
 
     # Runs
 
@@ -361,6 +368,23 @@ class RunStore:
         )
         return int(cast("int", won)) == 1
 
+    # Money
+
+    def account(self, run: OpenRun, *day_limits_usd: Decimal | None) -> Account:
+        """The money of a run: its plan's limit, and the lowest of the limits of its day."""
+        day_limit = None
+        for limit in day_limits_usd:
+            day_limit = lower(day_limit, limit)
+        return Account(
+            run_id=run.run_id,
+            world=world_of(run.request.data_mode),
+            day=day_of(run.created_at),
+            run_limit_usd=run.plan.max_cost_usd,
+            day_limit_usd=day_limit,
+            expires_at=run.deadline_at.timestamp() + SPEND_GRACE_SECONDS,
+            keep_seconds=self._open_seconds(run),
+        )
+
     # The end of a run
 
     @cached_property
@@ -398,7 +422,10 @@ class RunStore:
     def cancel(self, run_id: str) -> bool:
         """Close the run without a decision; False when it is already closed."""
         event = ProgressEvent(run_id=run_id, kind=EventKind.RUN_CANCELLED, at=clock.now())
-        return self._close(self.load(run_id), STATE_CANCELLED, "", event)
+        won = self._close(self.load(run_id), STATE_CANCELLED, "", event)
+        if won:
+            self.ledger.close(run_id)
+        return won
 
     def _close(
         self,

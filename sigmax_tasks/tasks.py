@@ -64,7 +64,8 @@ class Workplace:
             if known is None:
                 snapshot = self.store.settings_snapshot(run.settings_hash)
                 own = self.settings.with_snapshot(snapshot)
-                known = (own, TaskRunner(self.store, own, self._client))
+                cap = self.settings.planning.performance.max_cost_per_day
+                known = (own, TaskRunner(self.store, own, self._client, day_limit_usd=cap))
                 self._runners[run.settings_hash] = known
             self._runners.move_to_end(run.settings_hash)
             while len(self._runners) > MAX_KEPT_RUNNERS:
@@ -117,7 +118,8 @@ def finalize_run(run_id: str, unfinished_reason: str = _LAST_BATCH_DONE) -> None
     run = place.load(run_id)
     if run is not None:
         own, _ = place.of(run)
-        conclude(place.store, own, run, unfinished_reason)
+        cap = place.settings.planning.performance.max_cost_per_day
+        conclude(place.store, own, run, unfinished_reason, day_limit_usd=cap)
 
 
 def open_batch(place: Workplace, run: OpenRun, step: int) -> None:

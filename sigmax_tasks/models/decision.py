@@ -191,11 +191,18 @@ class Decision(Message):
 
 
 class Cost(Message):
-    """USD of a run: planned, spent, allowed (None: no limit)."""
+    """USD of a run: planned, spent, allowed (None: no limit).
+
+    ``actual_usd`` is all that was paid for, by workers that died on the way as well.
+    ``day_spent_usd`` is what the runs of its day had spent when it ended, this one included, where
+    they have a limit.
+    """
 
     estimated_usd: Usd
     actual_usd: Usd
     limit_usd: Usd | None = None
+    day_spent_usd: Usd | None = None
+    day_limit_usd: Usd | None = None
 
 
 class Previous(Message):

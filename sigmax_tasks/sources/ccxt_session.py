@@ -19,6 +19,7 @@ from sigmax_tasks.errors import (
     RateLimitedError,
     SourceError,
     TransientSourceError,
+    UnpaidRequestError,
     WrongQuestionError,
 )
 from sigmax_tasks.sources.answers import parse_json
@@ -98,6 +99,8 @@ class Markets:
                 raise entry.failure
             try:
                 self._load(exchange, call)
+            except UnpaidRequestError:
+                raise  # for want of this task's money: another may have it
             except SourceError as error:
                 entry.failure, entry.failed_at = error, clock.monotonic()
                 raise

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sigmax_planner.models import DataMode, Symbol
 from sigmax_tasks import clock
 from sigmax_tasks.models.observations import DataNeed, Missing, Observation
 from sigmax_tasks.settings.sources import SourceSettings
@@ -73,6 +74,7 @@ class SourceDesk:
         shared: SharedDesk | None = None,
     ) -> None:
         self._settings = settings
+        self._prices = {n: p.price_usd_per_request for n, p in settings.providers.items()}
         self._shared = shared
         self._http = HttpClient(
             user_agent=settings.user_agent,
@@ -105,10 +107,28 @@ class SourceDesk:
         if self._shared is not None:
             self._shared.close()
 
+    def expected_cost_usd(
+        self, needs: Sequence[DataNeed], symbol: Symbol, data_mode: DataMode
+    ) -> Decimal:
+        """What the needs cost if each is answered by the first it is asked of, in one request.
+
+        What is in the cache costs less; retries, fall-backs and further pages cost more.
+        """
+        if not any(self._prices.values()):
+            return Decimal(0)
+        return sum(
+            (
+                self._prices[lookup.candidates[0].provider_id]
+                for want in group_needs(needs, symbol, self._settings)
+                for lookup in candidates_of(want, self._settings, self._providers, data_mode)
+            ),
+            Decimal(0),
+        )
+
     def gather(self, needs: Sequence[DataNeed], context: FetchContext) -> Gathered:
         """Every need ends as an observation or as a :class:`Missing` that says why."""
         started = clock.monotonic()
-        meter = Meter({n: p.price_usd_per_request for n, p in self._settings.providers.items()})
+        meter = Meter(self._prices, context.purse)
         wanted = group_needs(needs, context.symbol, self._settings)
         jobs: list[tuple[Wanted, list[tuple[Lookup, Future[Result]]]]] = []
         barred = Barred()

@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final, Protocol
@@ -26,7 +27,9 @@ from sigmax_tasks.clock import Deadline
 from sigmax_tasks.errors import (
     PermanentSourceError,
     SourceError,
+    SpendRefusedError,
     TransientSourceError,
+    UnpaidRequestError,
 )
 from sigmax_tasks.sources.answers import Answer, refusal
 from sigmax_tasks.sources.bodies import read_body, too_slow
@@ -37,28 +40,65 @@ from sigmax_tasks.sources.transport import Leash, LeashedAdapter, Resolver, on_l
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
-@dataclass
+class Purse(Protocol):
+    """Who pays. ``spend`` raises a :class:`SpendRefusedError` for what may not be spent."""
+
+    def spend(self, usd: Decimal) -> None: ...
+
+    def give_back(self, usd: Decimal) -> None: ...
+
+
 class Meter:
-    """Counts the requests of one gather over its threads, and what they cost."""
+    """Counts the requests of one gather over its threads and pays for them, each before it is made.
 
-    prices: Mapping[str, Decimal]
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _counts: dict[str, int] = field(default_factory=dict)
+    ``prices`` are USD per request, by provider; without a ``purse`` they are only counted.
+    """
 
-    def count(self, provider: str) -> None:
+    def __init__(self, prices: Mapping[str, Decimal], purse: Purse | None = None) -> None:
+        self._prices = prices
+        self._purse = purse
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._cost_usd = Decimal(0)
+
+    def pay(self, provider: str) -> None:
+        """For one request; :class:`UnpaidRequestError` where it may not be paid."""
+        price = self._prices.get(provider, Decimal(0))
+        if not price:
+            return
+        if self._purse is not None:
+            try:
+                self._purse.spend(price)
+            except SpendRefusedError as error:
+                raise UnpaidRequestError(provider, f"not asked: {error}") from error
         with self._lock:
-            self._counts[provider] = self._counts.get(provider, 0) + 1
+            self._cost_usd += price
+
+    def take_back(self, provider: str) -> None:
+        """The request that was paid for is not made."""
+        price = self._prices.get(provider, Decimal(0))
+        if not price:
+            return
+        with self._lock:
+            self._cost_usd -= price
+        if self._purse is not None:
+            with suppress(SpendRefusedError):  # it stays spent: never too little is counted
+                self._purse.give_back(price)
+
+    def count(self) -> None:
+        """One request is made."""
+        with self._lock:
+            self._requests += 1
 
     @property
     def requests(self) -> int:
         with self._lock:
-            return sum(self._counts.values())
+            return self._requests
 
     @property
     def cost_usd(self) -> Decimal:
         with self._lock:
-            counts = dict(self._counts)
-        return sum((self.prices.get(p, Decimal(0)) * n for p, n in counts.items()), Decimal(0))
+            return self._cost_usd
 
 
 @dataclass(frozen=True)
@@ -175,7 +215,12 @@ class HttpClient:
     ) -> Answer:
         """One request and its answer, a redirect as well."""
         visit = budget.visit(endpoint)
-        deadline = self._enter(budget, visit)
+        budget.meter.pay(budget.provider)
+        try:
+            deadline = self._enter(budget, visit)
+        except BaseException:
+            budget.meter.take_back(budget.provider)
+            raise
         try:
             status, headers, body = self._leashed(session, prepared, budget, deadline)
             error = (
@@ -260,8 +305,9 @@ class HttpClient:
         deadline: Deadline,
     ) -> tuple[int, Mapping[str, str], bytes]:
         if deadline.passed:
+            budget.meter.take_back(budget.provider)
             raise too_slow(budget.provider)
-        budget.meter.count(budget.provider)
+        budget.meter.count()
         response = session.send(
             prepared,
             stream=True,

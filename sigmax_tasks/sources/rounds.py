@@ -26,7 +26,7 @@ from sigmax_tasks.sources.addresses import Addresses
 from sigmax_tasks.sources.cache import Wish
 from sigmax_tasks.sources.call import Call, bad_payload
 from sigmax_tasks.sources.candidates import Candidate, Lookup
-from sigmax_tasks.sources.http import Exchange, Meter
+from sigmax_tasks.sources.http import Exchange, Meter, Purse
 from sigmax_tasks.sources.registry import Provider
 from sigmax_tasks.sources.shared import SharedDesk
 from sigmax_tasks.sources.standing import Standing, pause
@@ -52,7 +52,8 @@ class FetchContext:
     ``should_stop`` is polled between attempts and while waiting (at least every 0.2 s);
     ``on_attempt`` gets the attempt's number (from 1) and the provider. ``may_retry`` is asked
     before and while waiting for another round. All are called from the desk's threads, several at
-    a time. Answers are shared with other gathers of the same ``world`` only.
+    a time. Answers are shared with other gathers of the same ``world`` only. ``purse`` is asked
+    before each request that has a price.
     """
 
     symbol: Symbol
@@ -65,6 +66,7 @@ class FetchContext:
     on_attempt: Callable[[int, str], None]
     may_retry: Callable[[], bool] = lambda: True
     world: str = ""
+    purse: Purse | None = None
 
     def gives_up(self) -> bool:
         """Whether there is no point in waiting for another round."""

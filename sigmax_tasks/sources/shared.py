@@ -14,7 +14,12 @@ from typing import Final
 import redis
 
 from sigmax_tasks import clock
-from sigmax_tasks.errors import PermanentSourceError, SourceError, TransientSourceError
+from sigmax_tasks.errors import (
+    PermanentSourceError,
+    SourceError,
+    TransientSourceError,
+    UnpaidRequestError,
+)
 from sigmax_tasks.models.observations import DataNeed, Observation
 from sigmax_tasks.settings.sources import SourceSettings
 from sigmax_tasks.sources.cache import Entry, Wish, Wishes
@@ -178,9 +183,9 @@ class SharedDesk:
             self._leases.land(wish, token, value=value, failure=failure)
 
     def _concerns_all(self, error: SourceError, wish: Wish) -> bool:
-        """Whether others would fail likewise: not where it was for want of this task's time."""
+        """Whether others would fail likewise: not for want of this task's time or money."""
         call = wish.call
-        if isinstance(error, QuotaWaitError) or call.stopped():
+        if isinstance(error, QuotaWaitError | UnpaidRequestError) or call.stopped():
             return False
         return not call.deadline.passed or self._took(call) >= self._settings.breaker.hang_seconds
 

@@ -118,7 +118,9 @@ class Place:
         ).settings
         self.runner = TaskRunner(self.store, self.settings)
         self.runner._desk = SimpleNamespace(  # type: ignore[assignment]
-            gather=lambda needs, context: gathered(), close=lambda: None
+            gather=lambda needs, context: gathered(),
+            expected_cost_usd=lambda *_: Decimal(0),
+            close=lambda: None,
         )
 
     def run(self, handler: str) -> TaskOutcome:
