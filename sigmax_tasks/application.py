@@ -11,9 +11,11 @@ from kombu.transport import redis as kombu_redis
 
 from sigmax_planner.canvas import CONTROL_QUEUE, PRIORITY_STEPS, RESEARCH_QUEUE
 from sigmax_tasks.archive import data_folder
+from sigmax_tasks.channel import use_lean_transport
 from sigmax_tasks.settings.runtime import RuntimeSettings
 
 DEFAULT_BROKER_URL = "redis://127.0.0.1:6379/0"
+RESULT_BACKEND = "sigmax_tasks.result_backend.Backend"
 
 
 def survive_broker_restart() -> None:
@@ -35,7 +37,8 @@ def survive_broker_restart() -> None:
 
 def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
     """An application on that broker, which also holds the (tiny, short-lived) results."""
-    app = Celery("sigmax", broker=broker_url, backend=broker_url)
+    use_lean_transport()
+    app = Celery("sigmax", broker=broker_url, backend=f"{RESULT_BACKEND}+{broker_url}")
     app.conf.update(
         include=["sigmax_tasks.tasks", "sigmax_tasks.sweeper", "sigmax_tasks.schedule"],
         # JSON only: a pickled message is refused.

@@ -48,11 +48,10 @@ def conclude(
     ``unfinished_reason``. ``day_limit_usd`` is the cluster's own limit of a day. Behind the
     decision the run spends nothing more.
     """
-    state = store.state(run.run_id)
+    state, outcomes = store.standing(run.run_id)
     if state is None or state.state != "open":
         return False
     now = clock.now()
-    outcomes = store.outcomes(run.run_id)
     unfinished = [task for task in run.plan.tasks if task.task_id not in outcomes]
     for task in unfinished:
         begun = task.task_id in state.started

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 import redis
 
@@ -44,9 +45,14 @@ FETCH_SHARE = 0.9
 """Share of a task's time limit that fetching may use; the rest is for thinking."""
 
 
+@lru_cache(maxsize=2)
+def _identity(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}"
+
+
 def worker_identity() -> str:
     """``host:pid`` of this worker process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return _identity(os.getpid())
 
 
 @dataclass
@@ -101,28 +107,26 @@ class TaskRunner:
 
     def run(self, run: OpenRun, task: ResearchTask, batch: tuple[str, ...], owner: str) -> None:
         """Run the task and record its outcome, unless somebody else has done so or is at it."""
-        if not self._store.hold_lease(run.run_id, task.task_id, owner):
-            return
         started_at = clock.now()
         started = clock.monotonic()
         limit = self._limit_seconds(run, task, started_at)
         if limit <= 0:
-            self._store.record_outcome(
-                run, ended(task, TaskStatus.SKIPPED, "no time left in the run", at=started_at)
-            )
+            if self._store.hold_lease(run.run_id, task.task_id, owner):
+                self._store.record_outcome(
+                    run, ended(task, TaskStatus.SKIPPED, "no time left in the run", at=started_at)
+                )
             return
-        self._store.mark_started(run.run_id, task.task_id)
-        self._store.add_event(
-            ProgressEvent(
-                run_id=run.run_id,
-                kind=EventKind.TASK_STARTED,
-                at=started_at,
-                task_id=task.task_id,
-                status=TaskStatus.RUNNING.value,
-                attempt=1,
-                worker=worker_identity(),
-            )
+        event = ProgressEvent(
+            run_id=run.run_id,
+            kind=EventKind.TASK_STARTED,
+            at=started_at,
+            task_id=task.task_id,
+            status=TaskStatus.RUNNING.value,
+            attempt=1,
+            worker=worker_identity(),
         )
+        if not self._store.start_task(owner, event):
+            return
         account = self._store.account(run, *self._day_limits)
         effort = _Effort(self._store.ledger.allowance(account, task.task_id))
         problem = self._wait(run, task, batch, owner, limit, effort)

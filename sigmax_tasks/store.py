@@ -29,6 +29,7 @@ from functools import cached_property
 from typing import Any, cast
 
 import redis
+from pydantic_core import from_json
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
@@ -48,7 +49,7 @@ from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.journal import JournalEntry
 from sigmax_tasks.models.observations import Observation
-from sigmax_tasks.models.research import TaskOutcome
+from sigmax_tasks.models.research import TaskOutcome, TaskStatus
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.store_scripts import (
@@ -56,6 +57,7 @@ from sigmax_tasks.store_scripts import (
     COMMIT,
     LEASE,
     RECORD_OUTCOME,
+    START_TASK,
     pack_observations,
     unpack_observations,
 )
@@ -147,6 +149,7 @@ class RunStore:
         self._step_script = client.register_script(CLAIM_STEP)
         self._commit_script = client.register_script(COMMIT)
         self._lease_script = client.register_script(LEASE)
+        self._start_script = client.register_script(START_TASK)
         self.ledger = Ledger(client)
 
     # Runs
@@ -202,25 +205,15 @@ class RunStore:
 
     def state(self, run_id: str) -> RunState | None:
         """Where the run stands; None when it is not kept."""
-        values = cast("dict[str, str]", self._redis.hgetall(f"sigmax:run:{run_id}"))
-        if "state" not in values:
-            return None
-        return RunState(
-            state=values["state"],
-            step=int(values["step"]),
-            step_at=float(values["step_at"]),
-            sent=int(values.get("sent", -1)),
-            started={
-                name.removeprefix("started:"): float(value)
-                for name, value in values.items()
-                if name.startswith("started:")
-            },
-            sent_again={
-                name.removeprefix("again:"): int(value)
-                for name, value in values.items()
-                if name.startswith("again:")
-            },
-        )
+        return _state_of(self._redis.hgetall(f"sigmax:run:{run_id}"))
+
+    def standing(self, run_id: str) -> tuple[RunState | None, dict[str, TaskOutcome]]:
+        """:meth:`state` and :meth:`outcomes` of one moment."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hgetall(f"sigmax:run:{run_id}")
+            pipe.hgetall(f"sigmax:out:{run_id}")
+            state, outcomes = pipe.execute()
+        return _state_of(state), _outcomes_of(outcomes)
 
     def is_open(self, run_id: str) -> bool:
         return self._redis.hget(f"sigmax:run:{run_id}", "state") == STATE_OPEN
@@ -274,8 +267,12 @@ class RunStore:
     # Tasks
 
     def outcomes(self, run_id: str) -> dict[str, TaskOutcome]:
+        return _outcomes_of(self._redis.hgetall(f"sigmax:out:{run_id}"))
+
+    def statuses(self, run_id: str) -> dict[str, TaskStatus]:
+        """How each task ended that has; the rest of the outcomes is not read."""
         values = cast("dict[str, str]", self._redis.hgetall(f"sigmax:out:{run_id}"))
-        return {key: TaskOutcome.model_validate_json(text) for key, text in values.items()}
+        return {key: TaskStatus(from_json(text)["status"]) for key, text in values.items()}
 
     def outcome_ids(self, run_id: str) -> frozenset[str]:
         """Ids of the tasks that have an outcome."""
@@ -345,8 +342,29 @@ class RunStore:
         owners = cast("list[str | None]", self._redis.mget(keys))
         return frozenset(t for t, owner in zip(task_ids, owners, strict=True) if owner)
 
-    def mark_started(self, run_id: str, task_id: str) -> None:
-        self._redis.hsetnx(f"sigmax:run:{run_id}", f"started:{task_id}", clock.now().timestamp())
+    def start_task(self, owner: str, event: ProgressEvent) -> bool:
+        """Take a task and tell of its start; False when the run is over, the task done or taken.
+
+        ``event`` names run, task and time.
+        """
+        run_id, task_id = event.run_id, event.task_id
+        taken = self._start_script(
+            keys=[
+                f"sigmax:run:{run_id}",
+                f"sigmax:out:{run_id}",
+                f"sigmax:ev:{run_id}",
+                f"sigmax:lease:{run_id}:{task_id}",
+            ],
+            args=[
+                task_id,
+                owner,
+                int(self._runtime.engine.lease_seconds * 1000),
+                event.at.timestamp(),
+                self._event(event),
+                self._runtime.engine.event_stream_max_length,
+            ],
+        )
+        return int(cast("int", taken)) == 1
 
     def mark_sent(self, run_id: str, step: int) -> None:
         """Remember that the chord of a batch is on its way."""
@@ -526,6 +544,34 @@ class RunStore:
         """Life of a run's keys while it is open: well past its deadline, whatever dies."""
         planned = (run.deadline_at - run.created_at).total_seconds()
         return int(planned + self._runtime.retention.working_hours * 3600) + 60
+
+
+def _state_of(answer: object) -> RunState | None:
+    """From the hash of a run; None when there is none."""
+    values = cast("dict[str, str]", answer)
+    if "state" not in values:
+        return None
+    return RunState(
+        state=values["state"],
+        step=int(values["step"]),
+        step_at=float(values["step_at"]),
+        sent=int(values.get("sent", -1)),
+        started={
+            name.removeprefix("started:"): float(value)
+            for name, value in values.items()
+            if name.startswith("started:")
+        },
+        sent_again={
+            name.removeprefix("again:"): int(value)
+            for name, value in values.items()
+            if name.startswith("again:")
+        },
+    )
+
+
+def _outcomes_of(answer: object) -> dict[str, TaskOutcome]:
+    values = cast("dict[str, str]", answer)
+    return {key: TaskOutcome.model_validate_json(text) for key, text in values.items()}
 
 
 def _stream_entries(answer: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:

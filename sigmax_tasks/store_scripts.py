@@ -25,6 +25,18 @@ if ARGV[6] ~= '' then
 end
 return 1
 """
+# Takes a task: lease, time of its first start and event in one step. 0 when the run is over, the
+# task has its outcome or another worker holds it.
+START_TASK = """
+if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return 0 end
+local owner = redis.call('GET', KEYS[4])
+if owner and owner ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[4], ARGV[2], 'PX', ARGV[3])
+redis.call('HSETNX', KEYS[1], 'started:' .. ARGV[1], ARGV[4])
+redis.call('XADD', KEYS[3], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[6], '*', 'e', ARGV[5])
+return 1
+"""
 # Moves a run from one batch to the next; only one caller per step gets 1.
 CLAIM_STEP = """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end

@@ -126,7 +126,7 @@ class Sweeper:
                     detail="its worker is gone" if task_id in died else "no worker took it",
                 )
             )
-        outcomes = self._store.outcomes(run.run_id)
+        outcomes = self._store.statuses(run.run_id)
         dispatch(self._store, run, state.step, outcomes, only=frozenset(lost))
 
     def _patience(self, state: RunState) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from functools import lru_cache
 
 from celery import Task
@@ -23,7 +24,7 @@ from sigmax_tasks.celery import app, settings
 from sigmax_tasks.errors import RunNotFoundError
 from sigmax_tasks.finalizer import conclude
 from sigmax_tasks.models.events import EventKind, ProgressEvent
-from sigmax_tasks.models.research import TaskOutcome, TaskStatus
+from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.runner import TaskRunner, ended, worker_identity
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import OpenRun, RunStore, connect
@@ -31,6 +32,7 @@ from sigmax_tasks.store import OpenRun, RunStore, connect
 logger = logging.getLogger(__name__)
 
 MAX_KEPT_RUNNERS = 8
+MAX_KEPT_RUNS = 512
 _LAST_BATCH_DONE = "not started before the run ended"
 
 
@@ -47,15 +49,29 @@ class Workplace:
         self._client = client
         self._lock = threading.Lock()
         self._runners: OrderedDict[str, tuple[Settings, TaskRunner]] = OrderedDict()
+        self._runs: OrderedDict[str, OpenRun] = OrderedDict()
 
-    def load(self, run_id: str) -> OpenRun | None:
-        """The run, or None when it is over or no longer kept."""
+    def recall(self, run_id: str) -> OpenRun | None:
+        """The run as it was submitted, or None when it is not kept. It may be over by now."""
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is not None:
+                self._runs.move_to_end(run_id)
+                return run
         try:
             run = self.store.load(run_id)
         except RunNotFoundError:
             logger.info("run %s is not kept any more", run_id)
             return None
-        return run if self.store.is_open(run_id) else None
+        with self._lock:
+            self._runs[run_id] = run
+            while len(self._runs) > MAX_KEPT_RUNS:
+                self._runs.popitem(last=False)
+        return run
+
+    def load(self, run_id: str) -> OpenRun | None:
+        """The run, or None when it is over or no longer kept."""
+        return self.recall(run_id) if self.store.is_open(run_id) else None
 
     def of(self, run: OpenRun) -> tuple[Settings, TaskRunner]:
         """The settings the run was submitted with, and a runner for them."""
@@ -83,7 +99,7 @@ def workplace() -> Workplace:
 def run_research(self: Task, run_id: str, task_id: str) -> str:
     """Run one research task of a run and record its outcome."""
     place = workplace()
-    run = place.load(run_id)
+    run = place.recall(run_id)
     if run is None:
         return task_id
     _, runner = place.of(run)
@@ -100,7 +116,7 @@ def close_batch(run_id: str, step: int) -> None:
     Behind the last batch it starts the finaliser instead.
     """
     place = workplace()
-    run = place.load(run_id)
+    run = place.recall(run_id)
     if run is not None:
         open_batch(place, run, step)
 
@@ -115,7 +131,7 @@ def kick_run(run_id: str, step: int) -> None:
 def finalize_run(run_id: str, unfinished_reason: str = _LAST_BATCH_DONE) -> None:
     """Run the decision chain on what there is and close the run; idempotent."""
     place = workplace()
-    run = place.load(run_id)
+    run = place.recall(run_id)
     if run is not None:
         own, _ = place.of(run)
         cap = place.settings.planning.performance.max_cost_per_day
@@ -130,7 +146,7 @@ def open_batch(place: Workplace, run: OpenRun, step: int) -> None:
     store, plan = place.store, run.plan
     own, _ = place.of(run)
     while True:
-        outcomes = store.outcomes(run.run_id)
+        outcomes = store.statuses(run.run_id)
         if step > 0 and any(t not in outcomes for t in plan.execution_order[step - 1]):
             return
         stopped = own.planning.task_execution.fail_on_critical_error and failed_critical(
@@ -151,7 +167,7 @@ def dispatch(
     store: RunStore,
     run: OpenRun,
     step: int,
-    outcomes: dict[str, TaskOutcome],
+    outcomes: Mapping[str, TaskStatus],
     *,
     only: frozenset[str] | None = None,
 ) -> tuple[str, ...]:
@@ -167,12 +183,12 @@ def dispatch(
             continue
         task = run.plan.task(task_id)
         broken = next(
-            (d for d in task.dependencies if outcomes[d].status is not TaskStatus.COMPLETED), None
+            (d for d in task.dependencies if outcomes[d] is not TaskStatus.COMPLETED), None
         )
         if broken is None:
             runnable.append(task)
         else:
-            reason = f"dependency {broken} {outcomes[broken].status.value}"
+            reason = f"dependency {broken} {outcomes[broken].value}"
             store.record_outcome(run, ended(task, TaskStatus.SKIPPED, reason, at=now))
     if not runnable:
         return ()
@@ -191,7 +207,7 @@ def dispatch(
     return sent
 
 
-def failed_critical(run: OpenRun, outcomes: dict[str, TaskOutcome]) -> str | None:
+def failed_critical(run: OpenRun, outcomes: Mapping[str, TaskStatus]) -> str | None:
     """Id of a CRITICAL task that did not complete, None when there is none so far."""
     return next(
         (
@@ -199,7 +215,7 @@ def failed_critical(run: OpenRun, outcomes: dict[str, TaskOutcome]) -> str | Non
             for task in run.plan.tasks
             if task.priority is TaskPriority.CRITICAL
             and task.task_id in outcomes
-            and outcomes[task.task_id].status is not TaskStatus.COMPLETED
+            and outcomes[task.task_id] is not TaskStatus.COMPLETED
         ),
         None,
     )

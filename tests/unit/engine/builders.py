@@ -15,6 +15,7 @@ from sigmax_planner.models import (
     ResearchTask,
     TaskPriority,
 )
+from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
 from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.settings.runtime import RuntimeSettings
@@ -80,3 +81,8 @@ def outcome(task_id: str, status: TaskStatus = TaskStatus.FAILED, reason: str = 
         duration_seconds=2.0,
         worker="host:1",
     )
+
+
+def begun(run: OpenRun, task_id: str, at: datetime = START) -> ProgressEvent:
+    """The event with which a worker takes a task."""
+    return ProgressEvent(run_id=run.run_id, kind=EventKind.TASK_STARTED, at=at, task_id=task_id)

@@ -13,7 +13,7 @@ from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.store import RunStore, connect, reachable
 
-from .builders import START, open_run, outcome, runtime
+from .builders import START, begun, open_run, outcome, runtime
 
 
 @pytest.fixture
@@ -111,8 +111,7 @@ def test_every_key_of_a_run_has_a_time_to_live(store: RunStore, client: redis.Re
     run = open_run()
     store.create(run, "{}")
     store.claim_step(run.run_id, 0)
-    store.hold_lease(run.run_id, "technical", "a")
-    store.mark_started(run.run_id, "technical")
+    store.start_task("a", begun(run, "technical"))
     store.record_outcome(run, outcome("technical"))
     store.hold_lease(run.run_id, "momentum", "a")
     keys = [key for key in client.keys("sigmax:*") if key != "sigmax:live"]
@@ -144,3 +143,39 @@ def test_a_task_with_an_outcome_cannot_be_taken_again(store: RunStore) -> None:
     store.record_outcome(run, outcome("technical"))
     assert not store.hold_lease(run.run_id, "technical", "a")
     assert not store.hold_lease(run.run_id, "technical", "b")
+
+
+def test_a_task_is_taken_by_one_worker_and_its_start_is_told_once(store: RunStore) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    assert store.start_task("a", begun(run, "technical"))
+    assert not store.start_task("b", begun(run, "technical")), "another holds it"
+    state, outcomes = store.standing(run.run_id)
+    assert state is not None
+    assert state.started == {"technical": START.timestamp()}
+    assert outcomes == {}
+    kinds = [event.kind for event in store.read_events({run.run_id: "0-0"}, 0.01)]
+    assert kinds == [EventKind.RUN_STARTED, EventKind.TASK_STARTED]
+    store.record_outcome(run, outcome("technical"))
+    assert not store.start_task("a", begun(run, "technical")), "it is done"
+
+
+def test_no_task_of_a_closed_run_is_taken(store: RunStore) -> None:
+    run = open_run()
+    assert not store.start_task("a", begun(run, "technical")), "it does not exist"
+    store.create(run, "{}")
+    store.cancel(run.run_id)
+    assert not store.start_task("a", begun(run, "technical"))
+    assert store.leased(run.run_id, ["technical"]) == frozenset()
+
+
+def test_statuses_are_those_of_the_outcomes(store: RunStore) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED, ""))
+    store.record_outcome(run, outcome("momentum"))
+    assert store.statuses(run.run_id) == {
+        "technical": TaskStatus.COMPLETED,
+        "momentum": TaskStatus.FAILED,
+    }
+    assert store.standing(run.run_id)[1] == store.outcomes(run.run_id)

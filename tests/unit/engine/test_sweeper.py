@@ -16,7 +16,7 @@ from sigmax_tasks.settings import load_settings
 from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.store import OpenRun, RunStore
 
-from .builders import START, open_run, outcome, runtime
+from .builders import START, begun, open_run, outcome, runtime
 
 
 class FakeClock:
@@ -97,12 +97,12 @@ def test_a_task_whose_worker_died_is_sent_again_then_given_up(watched: Watched) 
     watched.store.create(run, "{}")
     watched.store.claim_step(run.run_id, 0)
     for again in range(2):
-        watched.store.hold_lease(run.run_id, "technical", f"owner-{again}")
-        watched.store.mark_started(run.run_id, "technical")
+        assert watched.store.start_task(f"owner-{again}", begun(run, "technical", clock.now()))
         assert watched.after(1) == [], "its lease holds"
         watched.client.delete(f"sigmax:lease:{run.run_id}:technical")
         assert watched.after(7) == [("chord", run.run_id, 0, "technical")]
-    watched.store.mark_started(run.run_id, "technical")
+    assert watched.store.start_task("owner-2", begun(run, "technical", clock.now()))
+    watched.client.delete(f"sigmax:lease:{run.run_id}:technical")
     watched.after(7)
     lost = watched.store.outcomes(run.run_id)["technical"]
     assert lost.status is TaskStatus.FAILED

@@ -1,0 +1,100 @@
+"""The Redis transport of kombu with fewer objects and commands per message.
+
+kombu makes a Redis client for each command it sends and takes or acknowledges a message in a
+transaction of four. Here each channel keeps one client, and either is one script. What stands in
+Redis stays the same, so stock workers can share the queues.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import redis
+from kombu.transport import TRANSPORT_ALIASES, virtual
+from kombu.transport import redis as kombu_redis
+from kombu.utils.json import dumps
+
+# Keys: the index of messages at work, and their texts.
+TAKE = """
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+"""
+ACKNOWLEDGE = """
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+"""
+
+
+class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
+    """Keeps messages at work in Redis until they are acknowledged."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        where = message.delivery_info
+        text = dumps([message._raw, where["exchange"], where["routing_key"]])
+        self._take(
+            keys=[self.unacked_index_key, self.unacked_key],
+            args=[time.time(), delivery_tag, text],
+            client=self.channel.kept_client,
+        )
+        virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        self._forget(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if requeue:
+            self.restore_by_tag(delivery_tag, leftmost=True)
+        else:
+            self._forget(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
+
+    def _forget(self, delivery_tag: str) -> None:
+        self._acknowledge(
+            keys=[self.unacked_index_key, self.unacked_key],
+            args=[delivery_tag],
+            client=self.channel.kept_client,
+        )
+
+    @cached_property
+    def _take(self) -> Any:
+        return self.channel.kept_client.register_script(TAKE)
+
+    @cached_property
+    def _acknowledge(self) -> Any:
+        return self.channel.kept_client.register_script(ACKNOWLEDGE)
+
+
+class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no types
+    """A channel whose commands share one thread-safe client over its pool of connections."""
+
+    QoS = QoS
+    _kept: redis.Redis | None = None
+
+    @property
+    def kept_client(self) -> Any:
+        """The client of the pool as it is now: a pool that was dropped takes its client along."""
+        kept, pool = self._kept, self.pool
+        if kept is None or kept.connection_pool is not pool:
+            self._kept = kept = self._create_client()
+        return kept
+
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        yield self.kept_client if client is None else client
+
+
+class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no types
+    """The Redis transport with such channels."""
+
+    Channel = Channel
+
+
+def use_lean_transport() -> None:
+    """From now on this process speaks to Redis brokers through :class:`Transport`."""
+    name = f"{__name__}:{Transport.__name__}"
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), name))

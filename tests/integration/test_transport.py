@@ -1,0 +1,93 @@
+"""Our transport and result backend beside those of Celery, on a real Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import redis
+from celery import chord
+from kombu import Connection, Exchange, Queue
+from kombu.transport import redis as kombu_redis
+
+from sigmax_tasks.application import make_app
+from sigmax_tasks.channel import Transport
+from tests.unit.engine.builders import runtime
+
+from .conftest import Pool
+
+QUEUE = Queue("letters", Exchange("", type="direct"), routing_key="letters")
+
+
+def _taken(url: str, transport: type) -> tuple[Connection, list]:
+    """A connection that has taken the one message of the queue and not acknowledged it."""
+    connection = Connection(url, transport=transport)
+    messages: list = []
+    consumer = connection.Consumer(QUEUE, callbacks=[lambda body, m: messages.append((body, m))])
+    consumer.consume()
+    connection.drain_events(timeout=5)
+    return connection, messages
+
+
+def _publish(url: str, transport: type) -> None:
+    with Connection(url, transport=transport) as connection:
+        connection.Producer().publish({"n": 1}, routing_key="letters", serializer="json")
+
+
+def test_a_message_at_work_is_kept_like_kombu_keeps_it(make_pool: Callable[[], Pool]) -> None:
+    pool = make_pool()
+    client = redis.Redis.from_url(pool.url)
+    kept = []
+    for transport in (Transport, kombu_redis.Transport):
+        _publish(pool.url, transport)
+        connection, ((body, message),) = _taken(pool.url, transport)
+        assert body == {"n": 1}
+        assert client.zscore("unacked_index", message.delivery_tag) is not None
+        (text,) = client.hvals("unacked")
+        kept.append(text.replace(message.delivery_tag.encode(), b"TAG"))
+        message.ack()
+        assert not client.exists("unacked", "unacked_index")
+        connection.release()
+    assert kept[0] == kept[1]
+    client.close()
+
+
+def test_a_message_of_a_lost_worker_is_restored_by_stock_kombu(
+    make_pool: Callable[[], Pool],
+) -> None:
+    pool = make_pool()
+    client = redis.Redis.from_url(pool.url)
+    _publish(pool.url, Transport)
+    lost, ((_, message),) = _taken(pool.url, Transport)
+    with Connection(pool.url, transport=kombu_redis.Transport) as other:
+        other.default_channel.qos.restore_by_tag(message.delivery_tag)
+    assert client.llen("letters") == 1
+    again, ((body, message),) = _taken(pool.url, Transport)
+    assert body == {"n": 1}
+    message.reject(requeue=True)
+    assert client.llen("letters") == 1
+    assert not client.exists("unacked")
+    for connection in (lost, again):
+        connection.transport.cycle.close()
+        connection.release()
+    client.close()
+
+
+def test_a_sent_chord_leaves_no_subscription(make_pool: Callable[[], Pool]) -> None:
+    pool = make_pool()
+    client = redis.Redis.from_url(pool.url)
+    app = make_app(runtime(), pool.url)
+    header = [app.signature("x", args=(n,), queue="sigmax.research") for n in range(3)]
+    chord(header, app.signature("y", queue="sigmax.control"), app=app).apply_async()
+    assert client.llen("sigmax.research") == 3
+    assert sum(int(each["sub"]) for each in client.client_list()) == 0
+    app.close()
+    client.close()
+
+
+def test_a_result_can_still_be_waited_for(make_pool: Callable[[], Pool]) -> None:
+    pool = make_pool()
+    app = make_app(runtime(), pool.url)
+    result = app.AsyncResult("some-task")
+    app.backend.store_result("some-task", "done", "SUCCESS")
+    assert result.get(timeout=5) == "done"
+    app.close()
