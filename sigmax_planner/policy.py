@@ -102,10 +102,20 @@ class Alerts(Section):
     high_cost_per_decision: UsdAmount = Field(default="0.30", validate_default=True)
 
 
+class Targets(Section):
+    """What the cluster is meant to reach; shown beside the metrics, and nothing depends on it."""
+
+    completion_rate: Share = 0.9
+    speedup: float = Field(default=1.5, strict=True, ge=0, le=1000)
+    cost_per_decision: UsdAmount = Field(default="0.25", validate_default=True)
+    timeout_rate: Share = 0.05
+
+
 class Monitoring(Section):
     """What is watched while plans run."""
 
     alerts: Alerts = Alerts()
+    targets: Targets = Targets()
 
 
 class Debug(Section):

@@ -23,6 +23,7 @@ All amounts in them are whole micro-dollars. ``closed`` in the hash of the run e
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
@@ -34,6 +35,7 @@ from sigmax_planner.models import DataMode
 from sigmax_tasks import clock
 from sigmax_tasks.errors import OverBudgetError, SpendRefusedError
 
+WORLDS: Final = ("live", "play")
 _MICRO: Final = Decimal(1_000_000)
 _DAY_KEPT_SECONDS: Final = 3 * 86_400
 _CLOSED_KEPT_SECONDS: Final = 3_600
@@ -197,10 +199,9 @@ class Ledger:
 
     def day(self, world: str, day: str) -> DaySpend:
         """What all runs of a day have spent so far, and hold."""
-        spent, held = cast(
-            "list[str | None]", self._redis.hmget(f"sigmax:spend:{world}:{day}", ["spent", "held"])
+        return day_spend(
+            cast("list[str | None]", self._redis.hmget(spend_key(world, day), ["spent", "held"]))
         )
-        return DaySpend(_usd(spent or 0), _usd(held or 0))
 
     def take(self, account: Account, item: str, how: str, usd: Decimal) -> Decimal:
         """``how`` is ``reserve`` or ``spend``; gives the USD the item has spent so far."""
@@ -251,7 +252,7 @@ class Ledger:
 
     @staticmethod
     def _keys(account: Account) -> list[str]:
-        day = f"sigmax:spend:{account.world}:{account.day}"
+        day = spend_key(account.world, account.day)
         return [
             f"sigmax:run:{account.run_id}",
             f"sigmax:cost:{account.run_id}",
@@ -335,6 +336,17 @@ class Allowance:
                 self._spent = self._ledger.take(self._account, self._item, how, usd)
             except redis.RedisError as error:
                 raise _no_answer(error) from error
+
+
+def spend_key(world: str, day: str) -> str:
+    """The hash of a day."""
+    return f"sigmax:spend:{world}:{day}"
+
+
+def day_spend(spent_and_held: Sequence[str | None]) -> DaySpend:
+    """From the fields ``spent`` and ``held`` of a day's hash."""
+    spent, held = spent_and_held
+    return DaySpend(_usd(spent or 0), _usd(held or 0))
 
 
 def world_of(data_mode: DataMode) -> str:

@@ -1,4 +1,4 @@
-"""The cluster of ``sigmax up``: Redis, workers, beat and Flower of one user on one machine.
+"""The cluster of ``sigmax up``: Redis, workers, beat, Flower and metrics of one user on a machine.
 
 Everything listens on loopback only. Redis keeps its data, and the password made for it once, in
 the data folder, so that a restart goes on where it was.
@@ -57,8 +57,10 @@ class LocalPlan:
     pool: str
     port: int
     flower_port: int
+    metrics_port: int
     with_flower: bool
     with_beat: bool
+    with_metrics: bool
     flower_login: str
     environ: Mapping[str, str]
 
@@ -70,6 +72,7 @@ class LocalCluster:
     plan: LocalPlan
     url: str
     flower_url: str | None
+    metrics_url: str | None
     started_at: datetime
     supervisor: Supervisor = field(repr=False)
 
@@ -120,6 +123,9 @@ def local_cluster(
     with only_cluster() as lock:
         port = _usable_port(plan.port, "--port")
         flower_port = _usable_port(plan.flower_port, "--flower-port") if plan.with_flower else None
+        metrics_port = (
+            _usable_port(plan.metrics_port, "--metrics-port") if plan.with_metrics else None
+        )
         guardian = Guardian(keep_open=(lock,))
         cluster: LocalCluster | None = None
 
@@ -136,7 +142,8 @@ def local_cluster(
             supervisor.wait_until(lambda: _answers(url), START_SECONDS, "Redis")
             keep_journal_in_file(url)
             flower_url = f"http://127.0.0.1:{flower_port}" if flower_port else None
-            starting = LocalCluster(plan, url, flower_url, clock.now(), supervisor)
+            metrics_url = f"http://127.0.0.1:{metrics_port}/metrics" if metrics_port else None
+            starting = LocalCluster(plan, url, flower_url, metrics_url, clock.now(), supervisor)
             _start_celery(settings, starting)
             cluster = starting
             _announce(cluster)
@@ -151,7 +158,7 @@ def local_cluster(
 
 
 def _start_celery(settings: Settings, cluster: LocalCluster) -> None:
-    """Workers, beat and Flower, on a Redis that answers."""
+    """Workers, beat, Flower and the metrics, on a Redis that answers."""
     plan, supervisor = cluster.plan, cluster.supervisor
     environ = {**plan.environ, "SIGMAX_BROKER_URL": cluster.url, "PYTHONUNBUFFERED": "1"}
     environ.pop("CELERY_BROKER_URL", None)
@@ -175,6 +182,11 @@ def _start_celery(settings: Settings, cluster: LocalCluster) -> None:
             "FLOWER_BASIC_AUTH": plan.flower_login,
         }
         supervisor.start(_celery("flower", ("flower", "--logging=warning"), own))
+    if cluster.metrics_url:
+        arguments = ("metrics", "--port", str(urlsplit(cluster.metrics_url).port))
+        supervisor.start(
+            Service("metrics", (sys.executable, "-m", "sigmax_tasks.cli", *arguments), environ)
+        )
     with closing(connect(cluster.url, connect_timeout_seconds=1.0)) as client:
         store = RunStore(client, settings.runtime)
         supervisor.wait_until(
@@ -185,6 +197,9 @@ def _start_celery(settings: Settings, cluster: LocalCluster) -> None:
     if cluster.flower_url:
         port = urlsplit(cluster.flower_url).port or 0
         supervisor.wait_until(lambda: _listens(port), START_SECONDS, "Flower")
+    if cluster.metrics_url:
+        metrics_port = urlsplit(cluster.metrics_url).port or 0
+        supervisor.wait_until(lambda: _listens(metrics_port), START_SECONDS, "the metrics")
     supervisor.check()
 
 
@@ -237,6 +252,7 @@ def _announce(cluster: LocalCluster) -> None:
             pid=os.getpid(),
             services=cluster.supervisor.pids(),
             flower_url=cluster.flower_url,
+            metrics_url=cluster.metrics_url,
             started_at=cluster.started_at,
             version=version("sigmax-tasks"),
         )

@@ -39,6 +39,7 @@ class LocalState(Message):
     pid: int
     services: dict[str, int]
     flower_url: str | None
+    metrics_url: str | None = None
     started_at: UtcTime
     version: str
 

@@ -14,6 +14,7 @@ Keys of a run (all with a time to live from their creation):
 ``sigmax:cost:ID``         hash    what it has spent and holds, where anything has a price
 ``sigmax:spend...``        (more)  what all runs of a day have spent: see budget.py
 ``sigmax:journal...``      (more)  the journal, which is kept: see journal/redis_home.py
+``sigmax:tally...``        (more)  numbers for the metrics: see tally.py
 =========================  ======  ==============================================================
 """
 
@@ -61,6 +62,14 @@ from sigmax_tasks.store_scripts import (
     pack_observations,
     unpack_observations,
 )
+from sigmax_tasks.tally import (
+    KEEP_SECONDS,
+    TALLY_KEY,
+    TASK_TALLY_KEY,
+    cancelled_tally,
+    outcome_tally,
+    record_tally,
+)
 
 URL_SCHEMES = ("redis://", "rediss://", "unix://")
 SPEND_GRACE_SECONDS = 30.0
@@ -97,7 +106,9 @@ class RunState:
     sent_again: Mapping[str, int]
 
 
-def connect(url: str, *, connect_timeout_seconds: float) -> redis.Redis:
+def connect(
+    url: str, *, connect_timeout_seconds: float, answer_timeout_seconds: float = 10
+) -> redis.Redis:
     """A thread-safe client; commands are tried again once, within the connection time-out.
 
     Raises :class:`ConfigurationError` for an address that is not one of Redis.
@@ -111,7 +122,7 @@ def connect(url: str, *, connect_timeout_seconds: float) -> redis.Redis:
         url,
         decode_responses=True,
         socket_connect_timeout=connect_timeout_seconds,
-        socket_timeout=10,
+        socket_timeout=answer_timeout_seconds,
         socket_keepalive=not url.startswith("unix"),
         health_check_interval=25,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
@@ -185,6 +196,8 @@ class RunStore:
             pipe.zadd("sigmax:live", {run.run_id: run.deadline_at.timestamp()})
             pipe.xadd(f"sigmax:ev:{run.run_id}", {"e": started})
             pipe.expire(f"sigmax:ev:{run.run_id}", life)
+            pipe.hincrby(TALLY_KEY, "started", 1)
+            pipe.expire(TALLY_KEY, KEEP_SECONDS)
             pipe.execute()
 
     def load(self, run_id: str) -> OpenRun:
@@ -308,6 +321,8 @@ class RunStore:
                 f"sigmax:ev:{run_id}",
                 f"sigmax:lease:{run_id}:{outcome.task_id}",
                 f"sigmax:obs:{run_id}",
+                TALLY_KEY,
+                TASK_TALLY_KEY,
             ],
             args=[
                 outcome.task_id,
@@ -316,6 +331,7 @@ class RunStore:
                 self._open_seconds(run),
                 self._runtime.engine.event_stream_max_length,
                 pack_observations(observations) if observations else "",
+                outcome_tally(outcome),
             ],
         )
         return int(cast("int", written)) == 1
@@ -376,6 +392,7 @@ class RunStore:
             for task_id in task_ids:
                 pipe.hincrby(f"sigmax:run:{run_id}", f"again:{task_id}", 1)
                 pipe.hdel(f"sigmax:run:{run_id}", f"started:{task_id}")
+                pipe.hincrby(TALLY_KEY, "redispatched", 1)
             pipe.hset(f"sigmax:run:{run_id}", "step_at", clock.now().timestamp())
             pipe.execute()
 
@@ -423,7 +440,7 @@ class RunStore:
         after; one that is lost there, by a crash in between, is given by :meth:`journal_entry`.
         """
         text = record.model_dump_json(exclude_computed_fields=True)
-        won = self._close(run, STATE_FINISHED, text, event, entry)
+        won = self._close(run, STATE_FINISHED, text, event, record_tally(record), entry)
         if won and entry is not None:
             if not isinstance(self.journal, RedisJournal):
                 self.journal.add(entry)
@@ -440,7 +457,7 @@ class RunStore:
     def cancel(self, run_id: str) -> bool:
         """Close the run without a decision; False when it is already closed."""
         event = ProgressEvent(run_id=run_id, kind=EventKind.RUN_CANCELLED, at=clock.now())
-        won = self._close(self.load(run_id), STATE_CANCELLED, "", event)
+        won = self._close(self.load(run_id), STATE_CANCELLED, "", event, cancelled_tally())
         if won:
             self.ledger.close(run_id)
         return won
@@ -451,6 +468,7 @@ class RunStore:
         state: str,
         record: str,
         event: ProgressEvent,
+        counted: str,
         entry: JournalEntry | None = None,
     ) -> bool:
         now = clock.now().timestamp()
@@ -463,6 +481,8 @@ class RunStore:
                 "sigmax:finished",
                 f"sigmax:out:{run.run_id}",
                 f"sigmax:obs:{run.run_id}",
+                TALLY_KEY,
+                TASK_TALLY_KEY,
                 *(entry_keys(entry) if entry is not None else ()),
             ],
             args=[
@@ -475,6 +495,7 @@ class RunStore:
                 int(self._runtime.retention.working_hours * 3600),
                 self._runtime.engine.event_stream_max_length,
                 now - self._run_seconds,
+                counted,
                 *((home, *entry_arguments(entry)) if entry is not None else ("",)),
             ],
         )

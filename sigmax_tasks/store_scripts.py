@@ -10,9 +10,13 @@ from pydantic import TypeAdapter
 
 from sigmax_tasks.journal import WRITE_ENTRY_LUA
 from sigmax_tasks.models.observations import Observation
+from sigmax_tasks.tally import TALLY_LUA
 
 # Stores an outcome and tells about it in one step; 0 when another was first.
-RECORD_OUTCOME = """
+# ARGV[7] is what it adds to the metrics (tally.py).
+RECORD_OUTCOME = (
+    TALLY_LUA
+    + """
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 if redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) == 0 then return 0 end
 redis.call('EXPIRE', KEYS[2], ARGV[4])
@@ -23,8 +27,10 @@ if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[5], ARGV[1], ARGV[6])
   redis.call('EXPIRE', KEYS[5], ARGV[4])
 end
+tally(KEYS[6], KEYS[7], ARGV[7])
 return 1
 """
+)
 # Takes a task: lease, time of its first start and event in one step. 0 when the run is over, the
 # task has its outcome or another worker holds it.
 START_TASK = """
@@ -45,9 +51,11 @@ redis.call('HSET', KEYS[1], 'step', ARGV[2], 'step_at', ARGV[3])
 return 1
 """
 # Closes a run with its record and its journal entry; only the first caller gets 1. Where the
-# journal is a file (ARGV[10] is 'file'), the entry is laid beside the record for who writes it.
+# journal is a file (ARGV[11] is 'file'), the entry is laid beside the record for who writes it.
+# ARGV[10] is what it adds to the metrics (tally.py).
 COMMIT = (
     WRITE_ENTRY_LUA
+    + TALLY_LUA
     + """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1], 'record', ARGV[2])
@@ -59,9 +67,10 @@ redis.call('EXPIRE', KEYS[2], ARGV[7])
 redis.call('EXPIRE', KEYS[5], ARGV[6])
 redis.call('EXPIRE', KEYS[6], ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[9])
-if ARGV[10] == 'file' then redis.call('HSET', KEYS[1], 'journal', ARGV[11]) end
-if ARGV[10] == 'redis' then
-  write_entry({KEYS[7], KEYS[8], KEYS[9], KEYS[10]}, ARGV[3], ARGV[11], ARGV[12], ARGV[13])
+tally(KEYS[7], KEYS[8], ARGV[10])
+if ARGV[11] == 'file' then redis.call('HSET', KEYS[1], 'journal', ARGV[12]) end
+if ARGV[11] == 'redis' then
+  write_entry({KEYS[9], KEYS[10], KEYS[11], KEYS[12]}, ARGV[3], ARGV[12], ARGV[13], ARGV[14])
 end
 return 1
 """

@@ -30,6 +30,7 @@ COMMANDS = {
     "schedule": (f"{_COMMANDS}.schedule:schedule", "Show and run what the clock asks for."),
     "simulate": (f"{_COMMANDS}.simulate:simulate", "Serve simulated or recorded market data."),
     "doctor": (f"{_COMMANDS}.doctor:doctor", "Check the cluster and the data providers."),
+    "metrics": (f"{_COMMANDS}.metrics:metrics", "Serve the cluster's figures to Prometheus."),
     "config": (f"{_COMMANDS}.config:config", "Show and check the configuration."),
 }
 

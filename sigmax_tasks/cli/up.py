@@ -25,11 +25,19 @@ from sigmax_tasks.cli.options import settings_options
     metavar="N",
     help="Port of Flower; 0: a free one.",
 )
+@click.option(
+    "--metrics-port",
+    default="9464",
+    show_default=True,
+    metavar="N",
+    help="Port of the metrics; 0: a free one.",
+)
 @click.option("--no-flower", is_flag=True, help="Start no Flower.")
 @click.option("--no-beat", is_flag=True, help="Start no beat: schedules do not run.")
+@click.option("--no-metrics", is_flag=True, help="Serve no metrics.")
 @settings_options
 def up(**options: Any) -> int:
-    """Run Redis, workers, beat and Flower until Ctrl-C; sigmax-submit finds them by itself.
+    """Run Redis, workers, beat, Flower and metrics until Ctrl-C; sigmax-submit finds them.
 
     All of it listens on this machine only. What dies is started again. Redis keeps its data in
     $XDG_DATA_HOME/sigmax/cluster. The login of Flower is SIGMAX_FLOWER_LOGIN (user:password), or

@@ -26,7 +26,13 @@ from sigmax_tasks.report.text import clean_text
 from sigmax_tasks.settings import LoadedSettings, load_settings
 from sigmax_tasks.timetable import check_data_server, crontab_of
 
-_STYLES = {"redis": "red", "beat": "magenta", "flower": "green", "sigmax": "bold"}
+_STYLES = {
+    "redis": "red",
+    "beat": "magenta",
+    "flower": "green",
+    "metrics": "yellow",
+    "sigmax": "bold",
+}
 _WORKER_STYLES = ("cyan", "blue", "bright_cyan", "bright_blue")
 _NAME_WIDTH = 9
 _MOST_WORKERS = 64
@@ -61,8 +67,10 @@ def keep_up(
     pool: str | None,
     port: str,
     flower_port: str,
+    metrics_port: str,
     no_flower: bool,
     no_beat: bool,
+    no_metrics: bool,
     config_dir: str | None,
     overrides: tuple[str, ...],
 ) -> ExitCode:
@@ -79,8 +87,10 @@ def keep_up(
         pool=pool or worker.pool,
         port=_whole("--port", port, 0, 65_535),
         flower_port=_whole("--flower-port", flower_port, 0, 65_535),
+        metrics_port=_whole("--metrics-port", metrics_port, 0, 65_535),
         with_flower=not no_flower,
         with_beat=not no_beat,
+        with_metrics=not no_metrics,
         flower_login=flower_login(os.environ),
         environ={
             **os.environ,
@@ -118,6 +128,8 @@ def ready_lines(cluster: LocalCluster, loaded: LoadedSettings) -> list[str]:
     ]
     if cluster.flower_url is not None:
         lines.append(f"  Flower   {cluster.flower_url}, login {plan.flower_login}")
+    if cluster.metrics_url is not None:
+        lines.append(f"  metrics  {cluster.metrics_url}")
     configured = loaded.settings.runtime.broker.url
     if configured:
         lines.append(

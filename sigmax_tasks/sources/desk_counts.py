@@ -2,8 +2,10 @@
 
 ``sigmax:desk:<provider>`` is a hash (``sigmax:desk:<provider>:simulated`` for simulated and
 replayed data): requests, failed, hits, misses, stale, waits, waited_ms, late, last_error,
-last_error_at, last_answer_at, last_silence_at (unix ms), lane. ``...:latency`` lists the
-milliseconds of the last 200 answers. Both are forgotten a week after the last of them.
+last_error_at, last_answer_at, last_silence_at (unix ms), lane; how long answers took as ``took|50``
+(more than the bound below and at most 50 ms) up to ``took|inf``, and took_ms, their sum.
+``...:latency`` lists the milliseconds of the last 200 answers. Both are forgotten a week after the
+last of them.
 """
 
 from __future__ import annotations
@@ -17,15 +19,26 @@ from sigmax_tasks.sources.redis_link import LinkDownError, RedisLink
 
 PREFIX: Final = "sigmax:desk"
 LATENCIES: Final = 200
+LATENCY_BOUNDS_MS: Final = (25, 50, 100, 200, 400, 800, 1500, 3000, 6000, 12_000, 30_000)
 _KEEP_SECONDS: Final = 7 * 86_400
 Counted = Literal["hits", "misses", "stale", "late"]
 
-COUNT_LUA: Final = """
+COUNT_LUA: Final = (
+    """
 local function note_problem(counts, now, problem)
   if problem ~= '' then
     redis.call('HSET', counts, 'last_error', problem, 'last_error_at', whole(now))
     redis.call('EXPIRE', counts, KEEP)
   end
+end
+
+local function count_answer(counts, took)
+  local bound = 'inf'
+  for _, most in ipairs({BOUNDS}) do
+    if tonumber(took) <= most then bound = most break end
+  end
+  redis.call('HINCRBY', counts, 'took|' .. bound, 1)
+  redis.call('HINCRBY', counts, 'took_ms', took)
 end
 
 local function count_request(counts, latencies, now, outcome, waited, took, lane, problem)
@@ -39,6 +52,7 @@ local function count_request(counts, latencies, now, outcome, waited, took, lane
     redis.call('LPUSH', latencies, took)
     redis.call('LTRIM', latencies, 0, LATENCIES - 1)
     redis.call('EXPIRE', latencies, KEEP)
+    count_answer(counts, took)
   else
     redis.call('HINCRBY', counts, 'failed', 1)
   end
@@ -47,7 +61,10 @@ local function count_request(counts, latencies, now, outcome, waited, took, lane
   redis.call('EXPIRE', counts, KEEP)
   note_problem(counts, now, problem)
 end
-""".replace("KEEP", str(_KEEP_SECONDS)).replace("LATENCIES", str(LATENCIES))
+""".replace("KEEP", str(_KEEP_SECONDS))
+    .replace("LATENCIES", str(LATENCIES))
+    .replace("BOUNDS", ", ".join(map(str, LATENCY_BOUNDS_MS)))
+)
 
 
 def counts_key(provider_id: str, *, live: bool) -> str:

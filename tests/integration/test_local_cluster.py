@@ -31,7 +31,10 @@ def start_up(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     log = home / "up.log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [str(SIGMAX), "up", "--concurrency", "4", "--flower-port", "0", *arguments],
+            [
+                *(str(SIGMAX), "up", "--concurrency", "4"),
+                *("--flower-port", "0", "--metrics-port", "0", *arguments),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -87,7 +90,9 @@ def test_a_local_cluster_is_found_used_kept_alive_and_stopped(
     status = json.loads(run_cli("status", "--json", home=tmp_path, program=SIGMAX).stdout)
     local = status["local"]
     assert local["pid"] == process.pid
-    assert set(local["services"]) == {"redis", "worker-1", "worker-2", "beat", "flower"}
+    assert set(local["services"]) == {
+        *("redis", "worker-1", "worker-2", "beat", "flower", "metrics")
+    }
     password = (tmp_path / "sigmax" / "cluster" / "password").read_text().strip()
     assert password not in json.dumps(status)
     assert password not in text
@@ -102,6 +107,13 @@ def test_a_local_cluster_is_found_used_kept_alive_and_stopped(
     ran_on = {task["worker"] for d in decisions for task in d["research"]["tasks"]}
     pids = {local["services"][name] for name in ("worker-1", "worker-2")}
     assert {int(worker.rpartition(":")[2]) for worker in ran_on} == pids
+
+    # What they did is counted.
+    with build_opener(ProxyHandler({})).open(local["metrics_url"], timeout=10) as answer:
+        figures = answer.read().decode()
+    assert 'sigmax_tasks_total{status="completed"} 18.0' in figures
+    assert 'sigmax_runs_total{end="decided"} 3.0' in figures
+    assert "sigmax_workers 2.0" in figures
 
     # Flower asks for the login that was shown once.
     (login,) = re.findall(r"login (\S+)", text)
@@ -132,7 +144,7 @@ def test_a_local_cluster_is_found_used_kept_alive_and_stopped(
     # Its runs are still there, and a run that was made before it is beside them.
     shown = run_cli("show", decisions[1]["run_id"], "--json", home=tmp_path, program=SIGMAX)
     assert json.loads(shown.stdout)["decision"]["decision_hash"] == decisions[1]["decision_hash"]
-    again = up("--workers", "1", "--no-flower", "--no-beat")
+    again = up("--workers", "1", "--no-flower", "--no-beat", "--no-metrics")
     kept = run_cli("history", "--json", home=tmp_path, program=SIGMAX).stdout.splitlines()
     assert {json.loads(line)["run_id"] for line in kept} == {d["run_id"] for d in decisions}
     again.send_signal(signal.SIGTERM)
@@ -142,7 +154,7 @@ def test_a_local_cluster_is_found_used_kept_alive_and_stopped(
 def test_a_killed_local_cluster_leaves_no_process_and_is_not_found(
     up: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    process = up("--workers", "1", "--no-flower", "--no-beat")
+    process = up("--workers", "1", "--no-flower", "--no-beat", "--no-metrics")
     process.kill()
     process.wait()
     wait_for(lambda: children_of_ours(tmp_path) == [], 15)

@@ -115,7 +115,7 @@ def test_every_key_of_a_run_has_a_time_to_live(store: RunStore, client: redis.Re
     store.record_outcome(run, outcome("technical"))
     store.hold_lease(run.run_id, "momentum", "a")
     keys = [key for key in client.keys("sigmax:*") if key != "sigmax:live"]
-    assert len(keys) == 5
+    assert len(keys) == 7
     assert all(client.ttl(key) > 0 for key in keys), {key: client.ttl(key) for key in keys}
 
 

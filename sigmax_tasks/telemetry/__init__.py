@@ -1,0 +1,1 @@
+"""Figures of a cluster for Prometheus, and the alerts on them."""
