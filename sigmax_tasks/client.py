@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,11 +11,13 @@ import redis
 from celery import Celery
 
 from sigmax_planner.canvas import CLOSE_BATCH, control_signature
-from sigmax_planner.models import AnalysisRequest, ResearchPlan
+from sigmax_planner.models import AnalysisRequest, DataMode, ResearchPlan
 from sigmax_planner.planner import create_plan
 from sigmax_tasks import clock
 from sigmax_tasks.application import make_app
+from sigmax_tasks.budget import DaySpend, day_of, world_of
 from sigmax_tasks.errors import (
+    ClusterBusyError,
     ClusterUnreachableError,
     NoDecisionError,
     RunCancelledError,
@@ -31,6 +34,8 @@ from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import STATE_CANCELLED, STATE_OPEN, OpenRun, RunStore, connect, reachable
 
 TICK_SECONDS = 0.2
+SLOT_LOOK_SECONDS = 0.4
+"""Time between two tries for a slot, about: those who wait do not all come at once."""
 OVERRUN_SECONDS = 8.0
 """How long past its deadline a run may be before the waiting client ends it itself."""
 LOST_CHECK_SECONDS = 2.0
@@ -84,14 +89,32 @@ class Client:
                     advice="start one with: celery -A sigmax_tasks worker",
                 )
 
-    def submit(self, request: AnalysisRequest) -> SubmittedRun:
-        """Plan, write and start a run. Nothing is written when the plan or a handler is wrong."""
+    def submit(
+        self, request: AnalysisRequest, *, wait_for_slot_seconds: float = 0.0
+    ) -> SubmittedRun:
+        """Plan, write and start a run. Nothing is written when the plan or a handler is wrong.
+
+        Where as many runs are open as may be, it waits for a slot that long and then raises
+        :class:`ClusterBusyError`.
+        """
         settings = self._settings
         plan = create_plan(request, settings.planning, settings.catalog, clock.now())
-        return self.submit_plan(request, plan)
+        began = clock.monotonic()
+        while True:
+            try:
+                return self.submit_plan(request, plan)
+            except ClusterBusyError as error:
+                waited = clock.monotonic() - began
+                left = wait_for_slot_seconds - waited
+                if left <= 0:
+                    raise ClusterBusyError(error.open_runs, error.most, waited) from error
+                clock.sleep(min(left, SLOT_LOOK_SECONDS * random.uniform(0.5, 1.5)))  # noqa: S311
 
     def submit_plan(self, request: AnalysisRequest, plan: ResearchPlan) -> SubmittedRun:
-        """Write and start a run of a plan that is made already; its clock starts now."""
+        """Write and start a run of a plan that is made already; its clock starts now.
+
+        Raises :class:`ClusterBusyError` where as many runs are open as may be.
+        """
         created_at = clock.now()
         settings = self._settings
         check_handlers(plan.tasks)
@@ -207,6 +230,11 @@ class Client:
         """(run id, deadline in unix seconds) of open runs, soonest first."""
         with reachable(self._url):
             return self._store.live_runs()
+
+    def spent_today(self) -> DaySpend:
+        """What the live runs submitted on this UTC day have spent, and hold."""
+        with reachable(self._url):
+            return self._store.ledger.day(world_of(DataMode.LIVE), day_of(clock.now()))
 
     def workers(self) -> tuple[str, ...]:
         """``host:pid`` of worker processes heard of lately."""

@@ -10,6 +10,7 @@ from sigmax_planner.errors import SigmaxError
 
 __all__ = [
     "BadPayloadError",
+    "ClusterBusyError",
     "ClusterUnreachableError",
     "ConfigurationError",
     "EngineError",
@@ -150,6 +151,20 @@ class OverBudgetError(SpendRefusedError):
 
 class ClusterUnreachableError(EngineError):
     """No answer from the broker, or no worker."""
+
+
+class ClusterBusyError(EngineError):
+    """The cluster takes no further run at the moment; nothing was submitted."""
+
+    def __init__(self, open_runs: int, most: int, waited_seconds: float = 0.0) -> None:
+        self.open_runs = open_runs
+        self.most = most
+        waited = f" after {waited_seconds:.0f} s of waiting" if waited_seconds else ""
+        super().__init__(
+            f"the cluster is busy: {open_runs} runs are open{waited}, engine.max_open_runs allows "
+            f"{most}",
+            advice="wait for one to end with --wait-for-slot, or raise engine.max_open_runs",
+        )
 
 
 class JournalError(EngineError):

@@ -18,7 +18,7 @@ from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks import clock
 from sigmax_tasks.celery import app, settings
 from sigmax_tasks.client import Client
-from sigmax_tasks.errors import SigmaxError
+from sigmax_tasks.errors import ClusterBusyError, SigmaxError
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.settings.schedule import ScheduleEntry
 from sigmax_tasks.slots import SlotBook
@@ -172,6 +172,10 @@ def _submit(
                 if request.symbol not in done:
                     run = client.submit(request)
                     book.add_run(name, slot, request.symbol, run.run_id)
+    except ClusterBusyError as error:
+        logger.warning("schedule %s: %s left out: %s", name, _at(slot), error)
+        book.close(name, slot, "busy", f"{error.open_runs} runs were open", clock.now())
+        return
     except SigmaxError as error:
         logger.error("schedule %s: %s not submitted: %s", name, _at(slot), error)  # noqa: TRY400
         book.close(name, slot, "failed", str(error), clock.now())

@@ -26,7 +26,7 @@ KEPT_SECONDS = 400 * 86_400
 LOCK_SECONDS = 60.0
 DONE = "done"
 
-SlotResult = Literal["submitted", "missed", "overlapped", "failed"]
+SlotResult = Literal["submitted", "missed", "overlapped", "busy", "failed"]
 
 
 @dataclass(frozen=True)

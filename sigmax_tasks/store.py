@@ -37,7 +37,12 @@ from redis.retry import Retry
 from sigmax_planner.models import AnalysisRequest, ResearchPlan
 from sigmax_tasks import clock
 from sigmax_tasks.budget import Account, Ledger, day_of, lower, world_of
-from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError, RunNotFoundError
+from sigmax_tasks.errors import (
+    ClusterBusyError,
+    ClusterUnreachableError,
+    ConfigurationError,
+    RunNotFoundError,
+)
 from sigmax_tasks.journal import (
     Journal,
     RedisJournal,
@@ -56,6 +61,7 @@ from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.store_scripts import (
     CLAIM_STEP,
     COMMIT,
+    CREATE,
     LEASE,
     RECORD_OUTCOME,
     START_TASK,
@@ -72,6 +78,8 @@ from sigmax_tasks.tally import (
 )
 
 URL_SCHEMES = ("redis://", "rediss://", "unix://")
+FORGOTTEN_SECONDS = 15.0
+"""How long past its deadline an open run still counts as one: then nobody looks after it."""
 SPEND_GRACE_SECONDS = 30.0
 """How long past its deadline a run may still spend what it holds: its decision may be late."""
 STATE_OPEN = "open"
@@ -156,6 +164,7 @@ class RunStore:
     def __init__(self, client: redis.Redis, runtime: RuntimeSettings) -> None:
         self._redis = client
         self._runtime = runtime
+        self._create_script = client.register_script(CREATE)
         self._outcome_script = client.register_script(RECORD_OUTCOME)
         self._step_script = client.register_script(CLAIM_STEP)
         self._commit_script = client.register_script(COMMIT)
@@ -166,9 +175,12 @@ class RunStore:
     # Runs
 
     def create(self, run: OpenRun, snapshot: str) -> None:
-        """Write a new run with its settings and list it as live."""
+        """Write a new run with its settings and list it as live.
+
+        Raises :class:`ClusterBusyError` where ``engine.max_open_runs`` are open; in one step with
+        the write, so that many who submit at once never exceed it.
+        """
         life = self._open_seconds(run)
-        key = f"sigmax:run:{run.run_id}"
         started = self._event(
             ProgressEvent(
                 run_id=run.run_id,
@@ -177,28 +189,40 @@ class RunStore:
                 detail=run.plan.summary,
             )
         )
-        with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(f"sigmax:settings:{run.settings_hash}", snapshot, ex=self._run_seconds + life)
-            pipe.hset(
-                key,
-                mapping={
-                    "request": run.request.model_dump_json(),
-                    "plan": run.plan.model_dump_json(exclude_computed_fields=True),
-                    "settings": run.settings_hash,
-                    "created_at": run.created_at.isoformat(),
-                    "deadline_at": run.deadline_at.isoformat(),
-                    "state": STATE_OPEN,
-                    "step": -1,
-                    "step_at": run.created_at.timestamp(),
-                },
-            )
-            pipe.expire(key, life)
-            pipe.zadd("sigmax:live", {run.run_id: run.deadline_at.timestamp()})
-            pipe.xadd(f"sigmax:ev:{run.run_id}", {"e": started})
-            pipe.expire(f"sigmax:ev:{run.run_id}", life)
-            pipe.hincrby(TALLY_KEY, "started", 1)
-            pipe.expire(TALLY_KEY, KEEP_SECONDS)
-            pipe.execute()
+        fields: dict[str, str | int | float] = {
+            "request": run.request.model_dump_json(),
+            "plan": run.plan.model_dump_json(exclude_computed_fields=True),
+            "settings": run.settings_hash,
+            "created_at": run.created_at.isoformat(),
+            "deadline_at": run.deadline_at.isoformat(),
+            "state": STATE_OPEN,
+            "step": -1,
+            "step_at": run.created_at.timestamp(),
+        }
+        most = self._runtime.engine.max_open_runs
+        refused = self._create_script(
+            keys=[
+                f"sigmax:run:{run.run_id}",
+                f"sigmax:ev:{run.run_id}",
+                f"sigmax:settings:{run.settings_hash}",
+                "sigmax:live",
+                TALLY_KEY,
+            ],
+            args=[
+                "" if most is None else most,
+                clock.now().timestamp() - FORGOTTEN_SECONDS,
+                snapshot,
+                self._run_seconds + life,
+                life,
+                run.deadline_at.timestamp(),
+                run.run_id,
+                started,
+                KEEP_SECONDS,
+                *(part for field in fields.items() for part in field),
+            ],
+        )
+        if refused and most is not None:
+            raise ClusterBusyError(int(cast("int", refused)), most)
 
     def load(self, run_id: str) -> OpenRun:
         """The fixed part of a run; :class:`RunNotFoundError` when it is not (or no longer) kept."""

@@ -12,6 +12,24 @@ from sigmax_tasks.journal import WRITE_ENTRY_LUA
 from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.tally import TALLY_LUA
 
+# Writes a new run and lists it as open. Gives 0, or how many are open where no more may be
+# (ARGV[1], '' for any number): those count whose deadline did not pass before ARGV[2]. The fields
+# of the run follow from ARGV[10] on.
+CREATE = """
+if ARGV[1] ~= '' then
+  local open = redis.call('ZCOUNT', KEYS[4], '(' .. ARGV[2], '+inf')
+  if open >= tonumber(ARGV[1]) then return open end
+end
+redis.call('SET', KEYS[3], ARGV[3], 'EX', ARGV[4])
+redis.call('HSET', KEYS[1], unpack(ARGV, 10))
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+redis.call('ZADD', KEYS[4], ARGV[6], ARGV[7])
+redis.call('XADD', KEYS[2], '*', 'e', ARGV[8])
+redis.call('EXPIRE', KEYS[2], ARGV[5])
+redis.call('HINCRBY', KEYS[5], 'started', 1)
+redis.call('EXPIRE', KEYS[5], ARGV[9])
+return 0
+"""
 # Stores an outcome and tells about it in one step; 0 when another was first.
 # ARGV[7] is what it adds to the metrics (tally.py).
 RECORD_OUTCOME = (

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from sigmax_tasks.errors import (
+    ClusterBusyError,
     ClusterUnreachableError,
     NoDecisionError,
     RunCancelledError,
@@ -29,7 +30,9 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-_UNREACHABLE = (ClusterUnreachableError, RunLostError)
+# A cluster that takes no more runs cannot be used right now, as one that does not answer: nothing
+# was submitted, and trying again later may help.
+_UNREACHABLE = (ClusterBusyError, ClusterUnreachableError, RunLostError)
 _NO_DECISION = (NoDecisionError, RunCancelledError)
 _WORST_FIRST = (
     ExitCode.NO_DECISION,

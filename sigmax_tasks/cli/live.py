@@ -20,7 +20,7 @@ def status(
     from sigmax_tasks.cli.records import open_client
     from sigmax_tasks.local_state import find_local
     from sigmax_tasks.redact import redact_url
-    from sigmax_tasks.report.record_view import local_view, status_view
+    from sigmax_tasks.report.record_view import local_view, spent_line, status_view
     from sigmax_tasks.report.terminal import Terminal
     from sigmax_tasks.settings import load_settings
 
@@ -28,21 +28,34 @@ def status(
     with open_client(settings, broker) as client:
         workers = client.workers()
         runs = client.live_runs()
+        spent = client.spent_today()
     named = broker or settings.runtime.broker.url
     local = None if named else find_local()
     url = redact_url(named or (local.url if local is not None else ""))
     terminal = Terminal.of_streams()
+    day_limit = settings.planning.performance.max_cost_per_day
+    most_runs = settings.runtime.engine.max_open_runs
     if as_json:
         terminal.write_json(
             {
                 "broker": url,
                 "workers": list(workers),
+                "spent_today": {
+                    "spent_usd": float(spent.spent_usd),
+                    "reserved_usd": float(spent.held_usd),
+                    "limit_usd": None if day_limit is None else float(day_limit),
+                },
+                "max_open_runs": most_runs,
                 "runs": [{"run_id": run_id, "deadline_unix": at} for run_id, at in runs],
                 "local": None if local is None else local.model_dump(mode="json", exclude={"url"}),
             }
         )
     else:
-        terminal.result(status_view(url, workers, runs, clock.now()))
+        money_line = spent_line(spent.spent_usd, spent.held_usd, day_limit)
+        now = clock.now()
+        terminal.result(
+            status_view(url, workers, runs, now, most_runs=most_runs, money_line=money_line)
+        )
         if local is not None:
             terminal.result(
                 local_view(local.pid, local.started_at, local.services, local.flower_url)

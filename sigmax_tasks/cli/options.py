@@ -142,6 +142,23 @@ def parse_deadline(text: str | None) -> float | None:
     return seconds
 
 
+def parse_slot_seconds(text: str | None) -> float:
+    """Seconds to wait for a slot, 0 where left out, at most a day."""
+    if text is None:
+        return 0.0
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= _LONGEST_DEADLINE_SECONDS:
+        raise ConfigurationError(
+            f"--wait-for-slot {text!r} is not a number of seconds from 0 to "
+            f"{_LONGEST_DEADLINE_SECONDS:g}",
+            advice="write it like --wait-for-slot 60",
+        )
+    return seconds
+
+
 def parse_seed(text: str | None) -> int | None:
     """A whole number of at least 0."""
     if text is None:

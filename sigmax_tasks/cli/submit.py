@@ -32,6 +32,13 @@ from sigmax_tasks.cli.options import (
 )
 @click.option("--seed", metavar="N", help="Seed of the simulated market [runtime.yaml].")
 @click.option("--deadline", metavar="S", help="Seconds until a decision, with what there is.")
+@click.option(
+    "--wait-for-slot",
+    metavar="[S]",
+    is_flag=False,
+    flag_value="300",
+    help="Wait up to S seconds (300) where the cluster takes no further run.",
+)
 @click.option("--watchlist", metavar="FILE", help="More symbols, one a line; # is a comment.")
 @json_option
 @click.option(
@@ -52,7 +59,7 @@ def submit(**options: Any) -> int:
 
     Without a broker a private Redis and worker are started for this command. Exit codes: 0
     decided on validated research, 2 bad usage or configuration, 3 research not validated, 4
-    cluster unreachable, 5 no decision in time.
+    cluster unreachable or busy, 5 no decision in time.
     """
     # The engine and its libraries, which --help can do without.
     from sigmax_tasks.cli.submit_flow import submit_runs

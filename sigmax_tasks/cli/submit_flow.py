@@ -8,14 +8,14 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 
-from sigmax_planner.models import ResearchPlan
+from sigmax_planner.models import AnalysisRequest, ResearchPlan
 from sigmax_tasks import clock
 from sigmax_tasks.cli.allocation import allocation_of
 from sigmax_tasks.cli.data_server import data_server
 from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cli.export_flow import Target, check_target, export_finished
 from sigmax_tasks.cli.following import Follower, RunEnd
-from sigmax_tasks.cli.options import config_path
+from sigmax_tasks.cli.options import config_path, parse_slot_seconds
 from sigmax_tasks.cli.printer import DecisionPrinter
 from sigmax_tasks.cli.submission import SIMULATOR_URL, Submission, Typed, prepare
 from sigmax_tasks.client import Client, SubmittedRun
@@ -44,6 +44,7 @@ def submit_runs(
     as_of: str | None,
     seed: str | None,
     deadline: str | None,
+    wait_for_slot: str | None,
     watchlist: str | None,
     as_json: bool,
     no_wait: bool,
@@ -68,6 +69,7 @@ def submit_runs(
         deadline=deadline,
         watchlist=watchlist,
     )
+    slot_seconds = parse_slot_seconds(wait_for_slot)
     submission = prepare(typed, settings, os.environ, clock.now())
     terminal = Terminal.of_streams(streaming=as_json)
     log_plans(settings, submission.plans, terminal)
@@ -106,7 +108,15 @@ def submit_runs(
         ):
             client.check()
             job = _Job(
-                settings, served, cluster, client, terminal, as_json, export_target, report_target
+                settings,
+                served,
+                cluster,
+                client,
+                terminal,
+                as_json,
+                export_target,
+                report_target,
+                slot_seconds,
             )
             return job.submit_only() if no_wait else job.submit_and_follow()
 
@@ -158,11 +168,12 @@ class _Job:
     as_json: bool
     export_to: Target | None = None
     report_to: Target | None = None
+    slot_seconds: float = 0.0
 
     def submit_only(self) -> ExitCode:
         """Leave the runs to the cluster; one line per run on stdout."""
         for request in self.submission.requests:
-            run = self.client.submit(request)
+            run = self._submit(request)
             if self.as_json:
                 self.terminal.write_json(
                     {
@@ -186,7 +197,7 @@ class _Job:
         printer: DecisionPrinter | None = None
         try:
             for request in self.submission.requests:
-                runs.append(self.client.submit(request))  # noqa: PERF401  # kept for the clean-up
+                runs.append(self._submit(request))  # noqa: PERF401  # kept for the clean-up
             printer = DecisionPrinter(
                 self.terminal,
                 [run.run_id for run in runs],
@@ -222,6 +233,9 @@ class _Job:
 
             report_finished(self.client, decided, self.report_to, self.terminal)
         return code
+
+    def _submit(self, request: AnalysisRequest) -> SubmittedRun:
+        return self.client.submit(request, wait_for_slot_seconds=self.slot_seconds)
 
     def _show_header(self, runs: Sequence[SubmittedRun]) -> None:
         request = self.submission.requests[0]

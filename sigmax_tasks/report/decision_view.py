@@ -310,4 +310,7 @@ def _research_line(research: RunSummary) -> str:
 
 def _cost_line(cost: Cost) -> str:
     limit = "no limit" if cost.limit_usd is None else f"limit {money(cost.limit_usd)}"
-    return f"estimated {money(cost.estimated_usd)}, actual {money(cost.actual_usd)}, {limit}"
+    line = f"estimated {money(cost.estimated_usd)}, actual {money(cost.actual_usd)}, {limit}"
+    if cost.day_limit_usd is not None and cost.day_spent_usd is not None:
+        line += f"; {money(cost.day_spent_usd)} of {money(cost.day_limit_usd)} spent that day"
+    return line

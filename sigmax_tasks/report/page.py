@@ -362,11 +362,15 @@ def _research_facts(record: RunRecord) -> tuple[Fact, ...]:
 def _cost_facts(record: RunRecord) -> tuple[Fact, ...]:
     cost = record.cost
     limit = "none" if cost.limit_usd is None else money(cost.limit_usd)
-    return (
+    facts = (
         Fact("Actual", money(cost.actual_usd), "spent"),
         Fact("Estimated", money(cost.estimated_usd), "before the run"),
         Fact("Limit", limit, "a decision"),
     )
+    if cost.day_limit_usd is None or cost.day_spent_usd is None:
+        return facts
+    spent = f"of {money(cost.day_limit_usd)}, all runs"
+    return (*facts, Fact("That day", money(cost.day_spent_usd), spent))
 
 
 def _provenance(record: RunRecord) -> tuple[Fact, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -103,9 +104,18 @@ def history_view(records: Sequence[RunRecord]) -> RenderableType:
 
 
 def status_view(
-    broker: str, workers: Sequence[str], runs: Sequence[tuple[str, float]], now: datetime
+    broker: str,
+    workers: Sequence[str],
+    runs: Sequence[tuple[str, float]],
+    now: datetime,
+    *,
+    most_runs: int | None = None,
+    money_line: str = "",
 ) -> RenderableType:
-    """Broker, workers (``host:pid``) and open runs with the seconds they have left."""
+    """Broker, workers (``host:pid``) and open runs with the seconds they have left.
+
+    ``most_runs`` is how many may be open, ``money_line`` what was spent today.
+    """
     parts: list[RenderableType] = [Text.assemble(("Broker   ", "bold"), clean_text(broker))]
     parts.append(Text.assemble(("Workers  ", "bold"), str(len(workers))))
     parts += [Text(f"  {clean_text(worker)}") for worker in workers]
@@ -113,12 +123,22 @@ def status_view(
         parts.append(
             Text("  none; start one with: celery -A sigmax_tasks worker", style="bold yellow")
         )
-    parts.append(Text.assemble(("Runs     ", "bold"), f"{len(runs)} open"))
+    most = "" if most_runs is None else f" of at most {most_runs}"
+    if money_line:
+        parts.append(Text.assemble(("Spent    ", "bold"), money_line))
+    parts.append(Text.assemble(("Runs     ", "bold"), f"{len(runs)} open{most}"))
     for run_id, deadline in runs:
         left = (datetime.fromtimestamp(deadline, UTC) - now).total_seconds()
         state = f"{left:.0f} s left" if left >= 0 else f"{-left:.0f} s over its deadline"
         parts.append(Text(f"  {clean_text(run_id)}  {state}"))
     return Group(*parts)
+
+
+def spent_line(spent_usd: Decimal, held_usd: Decimal, limit_usd: Decimal | None) -> str:
+    """What the live runs of today have spent of their limit."""
+    limit = "no limit" if limit_usd is None else f"of at most {money(limit_usd)}"
+    held = f", {money(held_usd)} reserved" if held_usd else ""
+    return f"{money(spent_usd)} today, {limit}{held}"
 
 
 def local_view(

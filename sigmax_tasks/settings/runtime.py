@@ -25,6 +25,7 @@ class EngineSettings(Message):
     stall_seconds: float = Field(gt=0)
     max_redispatches: int = Field(ge=0, le=10)
     sweep_interval_seconds: float = Field(gt=0)
+    max_open_runs: int | None = Field(default=None, ge=1)
     finalize_reserve_seconds: float = Field(ge=0)
     event_stream_max_length: int = Field(ge=100)
     simulated_time_scale: float = Field(ge=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from sigmax_planner.models import AnalysisRequest
 from sigmax_planner.planner import create_plan
+from sigmax_tasks.budget import DaySpend
 from sigmax_tasks.cli.main import sigmax
 from sigmax_tasks.cli.submit import submit
 from sigmax_tasks.client import SubmittedRun
@@ -50,6 +52,7 @@ class Script:
     live: tuple[tuple[str, float], ...] = ()
     finished: dict[str, RunRecord] = field(default_factory=dict)
     journal: Journal | None = None
+    waits: list[float] = field(default_factory=list)
 
 
 class FakeClient:
@@ -69,7 +72,10 @@ class FakeClient:
         if self._script.workers_error is not None:
             raise self._script.workers_error
 
-    def submit(self, request: AnalysisRequest) -> SubmittedRun:
+    def submit(
+        self, request: AnalysisRequest, *, wait_for_slot_seconds: float = 0.0
+    ) -> SubmittedRun:
+        self._script.waits.append(wait_for_slot_seconds)
         if request.symbol in self._script.submit_errors:
             raise self._script.submit_errors[request.symbol]
         self._script.requests.append(request)
@@ -118,6 +124,9 @@ class FakeClient:
     @property
     def journal(self) -> Journal | None:
         return self._script.journal
+
+    def spent_today(self) -> DaySpend:
+        return DaySpend(Decimal("0.25"), Decimal("0.05"))
 
     def workers(self) -> tuple[str, ...]:
         return ("host-1:4242",)

@@ -202,6 +202,12 @@ def test_status_shows_workers_and_runs_without_the_password(
     as_json = json.loads(run_sigmax("status", "--broker", "redis://:s@h/0", "--json").stdout)
     assert as_json["runs"] == [{"run_id": NEW, "deadline_unix": 1_800_000_000.0}]
     assert as_json["broker"] == "redis://***@h/0"
+    assert as_json["spent_today"] == {"spent_usd": 0.25, "reserved_usd": 0.05, "limit_usd": None}
+    limited = run_sigmax(
+        "status", "--broker", "redis://h", "--set", "performance.max_cost_per_day=2"
+    )
+    assert "$0.25 today, of at most $2.00, $0.05 reserved" in limited.stdout
+    assert "1 open of at most 500" in limited.stdout
 
 
 def test_watch_follows_an_open_run_to_its_decision(run_sigmax: Run, script: Script) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sigmax_tasks.errors import (
+    ClusterBusyError,
     ClusterUnreachableError,
     HandlerError,
     NoDecisionError,
@@ -211,6 +212,20 @@ def test_a_traceback_only_for_who_asks(
     result = run_submit("BTC/USDT")
     assert result.exit_code == 70
     assert "Traceback" in result.stderr
+
+
+def test_a_busy_cluster_ends_with_4_and_may_be_waited_for(run_submit: Run, script: Script) -> None:
+    script.submit_errors["ETH/USDT"] = ClusterBusyError(7, 7)
+    result = run_submit("BTC/USDT", "ETH/USDT")
+    assert result.exit_code == 4
+    assert "7 runs are open" in error_line(result)
+    assert len(script.cancelled) == 1, "no half of what was asked"
+    run_submit("BTC/USDT", "--wait-for-slot", "12")
+    run_submit("BTC/USDT", "--wait-for-slot")
+    assert script.waits == [0, 0, 12, 300]
+    result = run_submit("--wait-for-slot", "BTC/USDT")
+    assert result.exit_code == 2
+    assert "--wait-for-slot 60" in error_line(result)
 
 
 def test_no_wait_prints_run_ids_and_leaves(run_submit: Run, script: Script) -> None:

@@ -15,7 +15,7 @@ from sigmax_planner.models import DataMode
 from sigmax_tasks import clock
 from sigmax_tasks.budget import Account, day_of, lower
 from sigmax_tasks.errors import OverBudgetError, SpendRefusedError
-from sigmax_tasks.store import OpenRun, RunStore
+from sigmax_tasks.store import OpenRun, RunStore, connect
 
 from .builders import open_run, runtime
 
@@ -193,11 +193,8 @@ def test_a_fraction_of_a_micro_dollar_is_counted_as_one(store: RunStore) -> None
 
 
 def test_without_its_ledger_nothing_is_paid_for() -> None:
-    client = redis.Redis(port=1, decode_responses=True)
-    run = open_run()
-    allowance = RunStore(client, runtime()).ledger.allowance(
-        RunStore(client, runtime()).account(run), "a"
-    )
+    store = RunStore(connect("redis://127.0.0.1:1/0", connect_timeout_seconds=0.2), runtime())
+    allowance = store.ledger.allowance(store.account(open_run()), "a")
     with pytest.raises(SpendRefusedError, match="no ledger"):
         allowance.spend(CENT)
     assert allowance.settle() == 0

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import fakeredis
 import pytest
 
 from sigmax_planner.models import DataMode
-from sigmax_tasks.errors import ConfigurationError
+from sigmax_tasks import schedule
+from sigmax_tasks.errors import ClusterBusyError, ConfigurationError
 from sigmax_tasks.schedule import Verdict, judge, requests_of
 from sigmax_tasks.settings import load_settings
 from sigmax_tasks.settings.schedule import ScheduleEntry
+from sigmax_tasks.slots import SlotBook
 
 SLOT = datetime(2025, 6, 2, 8, tzinfo=UTC)
 
@@ -51,6 +54,31 @@ def test_open_runs_of_the_time_before_leave_it_out_or_make_it_wait() -> None:
     late = 500.0
     assert verdict(entry(overlap="queue"), late, open_runs=("r",), waiting=True) is Verdict.WAIT
     assert verdict(entry(overlap="queue"), late, waiting=True) is Verdict.SUBMIT, "it was on time"
+
+
+def test_a_busy_cluster_leaves_the_time_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class FullClient:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def submit(self, _request: object) -> None:
+            raise ClusterBusyError(9, 9)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(schedule, "Client", FullClient)
+    client = fakeredis.FakeRedis(decode_responses=True)
+    book = SlotBook(client)
+    with caplog.at_level("WARNING"):
+        schedule._submit(book, "daily", entry(), int(SLOT.timestamp()), None)
+    last = book.last("daily")
+    assert last is not None
+    assert (last.result, last.detail) == ("busy", "9 runs were open")
+    assert "daily" in caplog.text
+    assert "left out" in caplog.text
 
 
 def test_requests_carry_the_entry_and_the_watchlist(tmp_path: Path) -> None:

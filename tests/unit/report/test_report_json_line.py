@@ -35,7 +35,9 @@ def test_the_keys_are_those_of_the_interface() -> None:
         "total_tasks", "completed", "failed", "skipped", "success_rate", "duration_seconds",
         "sequential_seconds", "speedup", "tasks",
     } <= line["research"].keys()  # fmt: skip
-    assert list(line["cost"]) == ["estimated_usd", "actual_usd", "limit_usd"]
+    assert list(line["cost"]) == [
+        "estimated_usd", "actual_usd", "limit_usd", "day_spent_usd", "day_limit_usd"
+    ]  # fmt: skip
     assert line["plan"].keys() >= PLAN_KEYS
 
 
@@ -71,7 +73,13 @@ def test_an_allocation_is_there_only_where_several_were_asked() -> None:
 
 def test_money_is_a_number_and_time_ends_in_z() -> None:
     line = json.loads(dump_line(decision_line(make_record())))
-    assert line["cost"] == {"estimated_usd": 0.19, "actual_usd": 0.0072, "limit_usd": None}
+    assert line["cost"] == {
+        "estimated_usd": 0.19,
+        "actual_usd": 0.0072,
+        "limit_usd": None,
+        "day_spent_usd": None,
+        "day_limit_usd": None,
+    }
     assert line["created_at"] == "2026-03-01T12:00:00Z"
     assert line["plan"]["estimated_cost"] == 0.19
     assert isinstance(line["confidence"], float)
