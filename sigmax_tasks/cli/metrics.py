@@ -12,6 +12,7 @@ from sigmax_tasks.cli.options import broker_option, settings_options
 @click.option("--port", default="9464", show_default=True, metavar="N", help="0: any free port.")
 @click.option("--once", is_flag=True, help="Print the metrics once and serve nothing.")
 @click.option("--summary", is_flag=True, help="Print the main figures beside their targets.")
+@click.option("--rules", is_flag=True, help="Print the alert rules for Prometheus.")
 @broker_option
 @settings_options
 def metrics(
@@ -19,6 +20,7 @@ def metrics(
     port: str,
     once: bool,
     summary: bool,
+    rules: bool,
     broker: str | None,
     config_dir: str | None,
     overrides: tuple[str, ...],
@@ -30,8 +32,10 @@ def metrics(
     where only Prometheus reaches it.
     """
     # Redis, prometheus_client and rich, which --help can do without.
-    from sigmax_tasks.cli.metrics_flow import print_metrics, print_summary, serve
+    from sigmax_tasks.cli.metrics_flow import print_metrics, print_rules, print_summary, serve
 
+    if rules:
+        return print_rules(config_dir, overrides)
     if once:
         return print_metrics(broker, config_dir, overrides)
     if summary:

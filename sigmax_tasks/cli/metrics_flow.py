@@ -18,9 +18,11 @@ from sigmax_tasks.report.metrics_view import metrics_view
 from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import Settings, load_settings
 from sigmax_tasks.store import connect, reachable
+from sigmax_tasks.telemetry.alert_rules import rules_text
 from sigmax_tasks.telemetry.endpoint import ClusterReader, MetricsServer, as_text, registry_of
 from sigmax_tasks.telemetry.figures import figures_of
 from sigmax_tasks.telemetry.reading import Reading, read_cluster
+from sigmax_tasks.telemetry.watch import AlertWatch, sentence
 
 _ANSWER_SECONDS = 3.0
 """A scrape lasts no longer than about twice this, whatever Redis does."""
@@ -39,13 +41,15 @@ def serve(
     settings = load_settings(config_path(config_dir), overrides).settings
     url = _address(settings, broker)
     with _client(url, settings) as client:
-        reader = ClusterReader(client, settings.sources)
+        reader = ClusterReader(client, settings)
         targets = settings.planning.monitoring.targets
-        server = MetricsServer(registry_of(reader, targets), host, int(port))
+        watch = AlertWatch(settings, reader, lambda change: click.echo(sentence(change)))
+        registry = registry_of(reader, targets, lambda: watch.firing)
+        server = MetricsServer(registry, host, int(port))
         server.start()
         try:
             click.echo(f"metrics on {server.url}")
-            threading.Event().wait()
+            watch.run(threading.Event())
         finally:
             server.stop()
     return ExitCode.OK
@@ -67,13 +71,20 @@ def print_summary(broker: str | None, config_dir: str | None, overrides: tuple[s
     return ExitCode.OK
 
 
+def print_rules(config_dir: str | None, overrides: tuple[str, ...]) -> int:
+    """The alert rules of this configuration, for Prometheus."""
+    settings = load_settings(config_path(config_dir), overrides).settings
+    click.echo(rules_text(settings), nl=False)
+    return ExitCode.OK
+
+
 def _read(
     broker: str | None, config_dir: str | None, overrides: tuple[str, ...]
 ) -> tuple[Settings, Reading]:
     settings = load_settings(config_path(config_dir), overrides).settings
     url = _address(settings, broker)
     with _client(url, settings) as client, reachable(url):
-        return settings, read_cluster(client, settings.sources)
+        return settings, read_cluster(client, settings)
 
 
 def _address(settings: Settings, broker: str | None) -> str:

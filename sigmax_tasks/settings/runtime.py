@@ -48,6 +48,13 @@ class SimulatorSettings(Message):
     as_of: UtcTime
 
 
+class AlertSettings(Message):
+    interval_seconds: float = Field(ge=1, le=60)
+    window_minutes: float = Field(ge=1, le=1440)
+    queue_growth: int = Field(ge=1)
+    day_budget_share: float = Field(gt=0, le=1)
+
+
 class LoggingSettings(Message):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -61,4 +68,5 @@ class RuntimeSettings(Message):
     retention: RetentionSettings
     embedded: EmbeddedSettings
     simulator: SimulatorSettings
+    alerts: AlertSettings
     logging: LoggingSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from sigmax_planner.policy import Targets
 from sigmax_tasks import clock
 from sigmax_tasks.errors import ConfigurationError
-from sigmax_tasks.settings.sources import SourceSettings
+from sigmax_tasks.settings import Settings
 from sigmax_tasks.telemetry.families import ClusterCollector
 from sigmax_tasks.telemetry.reading import Reading, read_cluster
 
@@ -31,9 +31,9 @@ class ClusterReader:
     ``client`` decodes its answers to text.
     """
 
-    def __init__(self, client: redis.Redis, sources: SourceSettings) -> None:
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
-        self._sources = sources
+        self._settings = settings
         self._lock = threading.Lock()
         self._latest: tuple[float, Reading] | None = None
 
@@ -43,7 +43,7 @@ class ClusterReader:
                 return self._latest[1]
             was_up = self._latest is None or self._latest[1].answers_in_seconds is not None
             try:
-                reading = read_cluster(self._client, self._sources)
+                reading = read_cluster(self._client, self._settings)
             except redis.RedisError as error:
                 if was_up:
                     logger.warning("metrics: Redis does not answer (%s)", type(error).__name__)
@@ -52,10 +52,14 @@ class ClusterReader:
             return reading
 
 
-def registry_of(read: Callable[[], Reading], targets: Targets) -> CollectorRegistry:
-    """A registry of the cluster's metrics alone."""
+def registry_of(
+    read: Callable[[], Reading],
+    targets: Targets,
+    firing: Callable[[], Mapping[str, bool]] = dict,
+) -> CollectorRegistry:
+    """A registry of the cluster's metrics alone; ``firing`` gives the alerts by name."""
     registry = CollectorRegistry()
-    registry.register(ClusterCollector(read, targets))
+    registry.register(ClusterCollector(read, targets, firing))
     return registry
 
 

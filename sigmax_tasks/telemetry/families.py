@@ -43,12 +43,19 @@ _NOT_COMPLETED: Final = _FINAL[1:]
 class ClusterCollector(Collector):
     """Reads the cluster whenever the metrics are asked for."""
 
-    def __init__(self, read: Callable[[], Reading], targets: Targets) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Reading],
+        targets: Targets,
+        firing: Callable[[], Mapping[str, bool]] = dict,
+    ) -> None:
         self._read = read
         self._targets = targets
+        self._firing = firing
 
     def collect(self) -> Iterator[Metric]:
         yield from families(self._read(), self._targets)
+        yield _firing(self._firing())
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is read when it is registered."""
@@ -79,6 +86,15 @@ def _targets(targets: Targets) -> Metric:
     )
     for figure, value in targets:
         family.add_metric([figure], float(value))
+    return family
+
+
+def _firing(alerts: Mapping[str, bool]) -> Metric:
+    family = GaugeMetricFamily(
+        "sigmax_alert_firing", "1 for an alert that this process sees firing.", labels=["alert"]
+    )
+    for name, fires in alerts.items():
+        family.add_metric([name], float(fires))
     return family
 
 
@@ -172,6 +188,12 @@ def _runs(reading: Reading) -> Iterator[Metric]:
         spend.add_metric([world, "spent"], float(day.spent_usd))
         spend.add_metric([world, "held"], float(day.held_usd))
     yield spend
+    if reading.day_limit_usd is not None:
+        yield _gauge(
+            "sigmax_day_limit_usd",
+            "What performance.max_cost_per_day allows live runs.",
+            reading.day_limit_usd,
+        )
     yield _gauge("sigmax_open_runs", "Runs without a decision yet.", reading.open_runs)
     yield _gauge("sigmax_overdue_runs", "Open runs past their deadline.", reading.overdue_runs)
     yield _gauge("sigmax_kept_runs", "Finished runs that are kept.", reading.kept_runs)

@@ -12,7 +12,7 @@ import redis
 from sigmax_planner.canvas import CONTROL_QUEUE, PRIORITY_STEPS, RESEARCH_QUEUE
 from sigmax_tasks import clock
 from sigmax_tasks.budget import WORLDS, DaySpend, day_of, day_spend, spend_key
-from sigmax_tasks.settings.sources import SourceSettings
+from sigmax_tasks.settings import Settings
 from sigmax_tasks.sources.desk_counts import counts_key
 from sigmax_tasks.sources.gate import lane_keys
 from sigmax_tasks.tally import TALLY_KEY, TASK_TALLY_KEY
@@ -43,6 +43,7 @@ class Reading:
     tally: Mapping[str, str] = field(default_factory=dict)
     task_tally: Mapping[str, str] = field(default_factory=dict)
     spend: Mapping[str, DaySpend] = field(default_factory=dict)
+    day_limit_usd: float | None = None
     workers: int = 0
     open_runs: int = 0
     overdue_runs: int = 0
@@ -52,7 +53,7 @@ class Reading:
     providers: tuple[ProviderReading, ...] = ()
 
 
-def read_cluster(client: redis.Redis, sources: SourceSettings) -> Reading:
+def read_cluster(client: redis.Redis, settings: Settings) -> Reading:
     """Read everything. ``client`` decodes its answers to text. Raises ``redis.RedisError``."""
     began = clock.monotonic()
     client.ping()
@@ -60,7 +61,9 @@ def read_cluster(client: redis.Redis, sources: SourceSettings) -> Reading:
     moment = clock.now()
     now = moment.timestamp()
     queues = [(queue, priority) for queue in QUEUES for priority in PRIORITY_STEPS]
-    asked = [(name, simulated) for name in sources.providers for simulated in (False, True)]
+    asked = [
+        (name, simulated) for name in settings.sources.providers for simulated in (False, True)
+    ]
     with client.pipeline(transaction=False) as pipe:
         pipe.hgetall(TALLY_KEY)
         pipe.hgetall(TASK_TALLY_KEY)
@@ -85,11 +88,13 @@ def read_cluster(client: redis.Redis, sources: SourceSettings) -> Reading:
         for (name, simulated), counts in zip(asked, rest, strict=True)
         if counts
     ]
+    limit = settings.planning.performance.max_cost_per_day
     return Reading(
         answers_in_seconds=answers_in,
         tally=tally,
         task_tally=task_tally,
         spend=spend,
+        day_limit_usd=None if limit is None else float(limit),
         workers=workers,
         open_runs=live,
         overdue_runs=overdue,

@@ -35,7 +35,7 @@ Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def scraped(client: redis.Redis, settings: Settings) -> Values:
-    text = as_text(registry_of(ClusterReader(client, settings.sources), Targets()))
+    text = as_text(registry_of(ClusterReader(client, settings), Targets()))
     return parsed(text)
 
 
@@ -172,7 +172,7 @@ def test_a_redis_that_is_away_is_a_metric_and_comes_back(settings: Settings) -> 
 def test_the_endpoint_serves_and_gives_its_port_back(
     client: redis.Redis, settings: Settings
 ) -> None:
-    registry = registry_of(ClusterReader(client, settings.sources), Targets())
+    registry = registry_of(ClusterReader(client, settings), Targets())
     server = MetricsServer(registry, "127.0.0.1", 0)
     server.start()
     try:
@@ -198,7 +198,7 @@ def test_figures_stand_beside_their_targets(
     store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED, ""))
     store.record_outcome(run, outcome("momentum", TaskStatus.FAILED, "timed out after 10 s"))
     targets = Targets.model_validate({"cost_per_decision": Decimal("0.01")})
-    found = {f.name: f for f in figures_of(read_cluster(client, settings.sources), targets)}
+    found = {f.name: f for f in figures_of(read_cluster(client, settings), targets)}
     assert (found["task completion rate"].value, found["task completion rate"].met) == (0.5, False)
     assert (found["timeouts"].value, found["timeouts"].met) == (0.5, False)
     assert found["cost per decision"].value is None
