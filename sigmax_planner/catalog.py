@@ -145,6 +145,10 @@ class Catalog:
             if task_id not in self.by_id:
                 raise UnknownNameError(f"task in {where}:", task_id, self.by_id)
 
+    def with_templates(self, templates: tuple[TaskTemplate, ...]) -> Catalog:
+        """The same tasks with other figures or priorities; ids and dependencies must not differ."""
+        return Catalog(templates)
+
     def adjusted(
         self, *, timeouts: Mapping[str, float], cost_estimates: Mapping[str, Decimal]
     ) -> Catalog:

@@ -111,12 +111,37 @@ class OmissionReason(StrEnum):
     QUOTA = "quota"
 
 
+class Volatility(StrEnum):
+    """Where today's volatility stands among that of the last months."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class MarketContext(Message):
+    """What is known of a market before it is researched; None is not known.
+
+    ``origin`` says where from, such as ``run 20250314-120000-00000001``. ``drawdown_fraction`` is
+    the fall from the recent high, ``volume_ratio`` the day's volume over its median,
+    ``news_tone`` that of the news, -1 to 1.
+    """
+
+    observed_at: UtcTime
+    origin: str = Field(default="the request", max_length=100)
+    volatility: Volatility | None = None
+    drawdown_fraction: float | None = Field(default=None, ge=0, le=1)
+    volume_ratio: float | None = Field(default=None, ge=0)
+    news_tone: float | None = Field(default=None, ge=-1, le=1)
+
+
 class AnalysisRequest(Message):
     """One question about one market.
 
     ``width``, ``include_optional``, ``max_cost_usd`` and ``deadline_seconds`` override the
     configuration where they are not None. ``as_of`` is the time the run believes it is (None: the
     wall clock). ``source_root`` is the base address of a local data server (replay, simulated).
+    ``market`` is what the asker knows of the market, for the priority rules.
     """
 
     symbol: Symbol
@@ -130,6 +155,7 @@ class AnalysisRequest(Message):
     as_of: UtcTime | None = None
     seed: int | None = None
     source_root: str | None = None
+    market: MarketContext | None = None
 
 
 class TaskTemplate(Message):
@@ -153,6 +179,7 @@ class TaskTemplate(Message):
     feature: str | None = None
     handler: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     estimate_basis: str = "static"
+    priority_basis: str = ""
 
 
 def _time_limit(fields: dict[str, Any]) -> float:
@@ -162,6 +189,9 @@ def _time_limit(fields: dict[str, Any]) -> float:
 
 class ResearchTask(Message):
     """A task of a plan. Estimates are those used for this plan, with their basis.
+
+    ``estimate_basis`` is ``static`` or such as ``learned, n=42``, ``priority_basis`` names the
+    rules that changed the priority, as in ``news_shock: LOW -> MEDIUM``; "" for none.
 
     A task made by hand may leave out what has a default: the estimated seconds are then the time
     limit, and an empty ``handler`` is left to whoever runs the task.
@@ -178,6 +208,7 @@ class ResearchTask(Message):
     optional: bool = False
     handler: str = ""
     estimate_basis: str = "static"
+    priority_basis: str = ""
 
 
 class RiskProfile(Message):

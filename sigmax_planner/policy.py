@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sigmax_planner.errors import UnknownNameError
 from sigmax_planner.models import Message, RiskProfile, Seconds, TaskId, UsdAmount, Width
+from sigmax_planner.priorities import PriorityRule, RuleName, default_rules
 
 ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
@@ -37,6 +38,10 @@ class Planning(Section):
     enable_parallel_tasks: bool = True
     max_parallel_tasks: Width = 3
     include_optional_tasks: bool = True
+    adaptive_width: bool = True
+    quota_reserve: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.25
+    learned_estimates: bool = True
+    learn_after_runs: int = Field(default=5, strict=True, ge=1, le=50)
     timeouts: dict[TaskId, Seconds] = Field(default_factory=dict)
     cost_estimates: dict[TaskId, UsdAmount] = Field(default_factory=dict)
 
@@ -78,12 +83,27 @@ class Performance(Section):
     max_memory_per_task_mb: int = Field(default=100, strict=True, ge=1, le=65_536)
 
 
+class Priorities(Section):
+    """Rules that change priorities with the market, and how old what they rest on may be."""
+
+    max_context_age_hours: float = Field(default=24.0, strict=True, gt=0, le=8784)
+    rules: dict[RuleName, PriorityRule] = Field(default_factory=default_rules)
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _without_removed(cls, rules: object) -> object:
+        if not isinstance(rules, Mapping):
+            return rules
+        return {name: rule for name, rule in rules.items() if rule is not None}
+
+
 class Features(Section):
     """Flags. A task of the catalogue may name one as its condition."""
 
     enable_planning: bool = True
     enable_parallel: bool = True
     enable_cost_optimization: bool = True
+    enable_auto_prioritization: bool = False
     enable_fundamentals: bool = False
     verbose_planning: bool = False
 
@@ -152,6 +172,7 @@ class PlanningPolicy(Section):
     profiles: dict[ProfileName, Profile] = Field(default_factory=_default_profiles, min_length=1)
     task_execution: TaskExecution = TaskExecution()
     performance: Performance = Performance()
+    priorities: Priorities = Priorities()
     features: Features = Features()
     monitoring: Monitoring = Monitoring()
     debug: Debug = Debug()

@@ -3,8 +3,9 @@
 The rules, in order:
 
 1. A task is left out when the profile does not have it, when its feature flag (or that of a task
-   it depends on) is off, or when it is optional and optional tasks are off. CRITICAL tasks count
-   as not optional whatever they say. With ``features.enable_planning`` off only the CRITICAL and
+   it depends on) is off, or when it is optional and either optional tasks are off or none of its
+   data sources can be asked before the deadline. CRITICAL tasks count as not optional whatever
+   they say. With ``features.enable_planning`` off only the CRITICAL and
    HIGH tasks of every profile that are not optional are left in.
 2. A required task pulls in the dependencies that rule 1 left out; they are required then, too.
 3. An optional task whose dependency is left out is left out for the same reason.
@@ -34,6 +35,7 @@ from sigmax_planner.models import (
 )
 from sigmax_planner.policy import Features
 
+NONE_OUT_OF_REACH: Mapping[str, str] = {}
 URGENT = (TaskPriority.CRITICAL, TaskPriority.HIGH)
 
 
@@ -58,13 +60,16 @@ def select_tasks(
     *,
     include_optional: bool,
     max_cost_usd: Decimal | None,
+    out_of_reach: Mapping[str, str] = NONE_OUT_OF_REACH,
 ) -> Selection:
     """Apply the rules of this module.
+
+    ``out_of_reach`` says of tasks why their data cannot be asked for in time.
 
     Raises :class:`UnknownNameError` for a feature flag that does not exist, and
     :class:`PlanningError` when a CRITICAL task depends on a task that is switched off.
     """
-    chosen = _apply_rules(catalog, features, profile, include_optional)
+    chosen = _apply_rules(catalog, features, profile, include_optional, out_of_reach)
     chosen = _pull_in(chosen)
     chosen = _follow_dependencies(chosen)
     notes: tuple[str, ...] = ()
@@ -109,7 +114,11 @@ class _Choice:
 
 
 def _apply_rules(
-    catalog: Catalog, features: Features, profile: RiskProfile, include_optional: bool
+    catalog: Catalog,
+    features: Features,
+    profile: RiskProfile,
+    include_optional: bool,
+    out_of_reach: Mapping[str, str],
 ) -> _Choice:
     required = {
         t.task_id: not t.optional or t.priority is TaskPriority.CRITICAL for t in catalog.templates
@@ -144,6 +153,8 @@ def _apply_rules(
             detail = "features.enable_planning is off: only the fixed research runs"
         elif not required[task_id] and not include_optional:
             reason, detail = OmissionReason.OPTIONAL_OFF, "optional tasks are off"
+        elif not required[task_id] and task_id in out_of_reach:
+            reason, detail = OmissionReason.QUOTA, out_of_reach[task_id]
         else:
             continue
         omitted[task_id] = Omission(task_id=task_id, reason=reason, detail=detail)

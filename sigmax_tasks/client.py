@@ -30,6 +30,7 @@ from sigmax_tasks.journal import Journal
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.planning_facts import FactFinder
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import STATE_CANCELLED, STATE_OPEN, OpenRun, RunStore, connect, reachable
 
@@ -39,6 +40,8 @@ SLOT_LOOK_SECONDS = 0.4
 OVERRUN_SECONDS = 8.0
 """How long past its deadline a run may be before the waiting client ends it itself."""
 LOST_CHECK_SECONDS = 2.0
+FACTS_SECONDS = 2.0
+"""How long what is known before research runs counts as known."""
 AWAY_SECONDS = 15.0
 """How long Redis may be away while runs are followed."""
 
@@ -66,6 +69,7 @@ class Client:
         self._redis = client
         self._store = RunStore(client, runtime)
         self._owns_app = app is None
+        self._facts: tuple[float, FactFinder] | None = None
         self._app = make_app(runtime, broker_url) if app is None else app
 
     def close(self) -> None:
@@ -98,7 +102,9 @@ class Client:
         :class:`ClusterBusyError`.
         """
         settings = self._settings
-        plan = create_plan(request, settings.planning, settings.catalog, clock.now())
+        with reachable(self._url):
+            facts = self._fact_finder().of(request)
+        plan = create_plan(request, settings.planning, settings.catalog, clock.now(), facts)
         began = clock.monotonic()
         while True:
             try:
@@ -109,6 +115,13 @@ class Client:
                 if left <= 0:
                     raise ClusterBusyError(error.open_runs, error.most, waited) from error
                 clock.sleep(min(left, SLOT_LOOK_SECONDS * random.uniform(0.5, 1.5)))  # noqa: S311
+
+    def _fact_finder(self) -> FactFinder:
+        """One for all requests of a moment: a watchlist reads what they share once."""
+        moment = clock.monotonic()
+        if self._facts is None or moment - self._facts[0] > FACTS_SECONDS:
+            self._facts = (moment, FactFinder(self._settings, self._redis))
+        return self._facts[1]
 
     def submit_plan(self, request: AnalysisRequest, plan: ResearchPlan) -> SubmittedRun:
         """Write and start a run of a plan that is made already; its clock starts now.

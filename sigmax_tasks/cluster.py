@@ -25,6 +25,7 @@ from typing import Literal
 
 import redis
 
+from sigmax_planner.facts import TaskSample
 from sigmax_tasks import clock
 from sigmax_tasks.archive import RunArchive, default_folder
 from sigmax_tasks.clock import Deadline
@@ -35,6 +36,7 @@ from sigmax_tasks.local_state import find_local
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import RunStore, connect
 from sigmax_tasks.supervisor import Guardian
+from sigmax_tasks.task_samples import SampleFile, samples_of
 
 STOP_GRACE_SECONDS = 1.0
 REDIS_PROGRAMS = ("redis-server", "valkey-server")
@@ -229,14 +231,19 @@ def archive_runs(settings: Settings, url: str, archive: RunArchive) -> None:
     try:
         store = RunStore(client, settings.runtime)
         known = frozenset(archive.ids())
+        samples: dict[str, list[TaskSample]] = {}
         for run_id in store.finished_ids(settings.runtime.retention.embedded_runs):
             if run_id in known:
                 continue
             with contextlib.suppress(RunNotFoundError):
-                archive.save(store.dossier(run_id))
+                dossier = store.dossier(run_id)
+                archive.save(dossier)
+                for key, sample in samples_of(dossier).items():
+                    samples.setdefault(key, []).append(sample)
                 entry = store.journal_entry(run_id)
                 if entry is not None:
                     store.journal.add(entry)
+        SampleFile().add(samples)
     except redis.RedisError:
         # The private Redis has died; whoever waited for a run has been told.
         return

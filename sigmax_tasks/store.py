@@ -13,6 +13,7 @@ Keys of a run (all with a time to live from their creation):
 ``sigmax:finished``        zset    finished runs by time of decision
 ``sigmax:cost:ID``         hash    what it has spent and holds, where anything has a price
 ``sigmax:spend...``        (more)  what all runs of a day have spent: see budget.py
+``sigmax:samples:...``     list    what a task took in its latest runs (task_samples.py)
 ``sigmax:journal...``      (more)  the journal, which is kept: see journal/redis_home.py
 ``sigmax:tally...``        (more)  numbers for the metrics: see tally.py
 =========================  ======  ==============================================================
@@ -34,7 +35,8 @@ from pydantic_core import from_json
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from sigmax_planner.models import AnalysisRequest, ResearchPlan
+from sigmax_planner.facts import TaskSample
+from sigmax_planner.models import AnalysisRequest, DataMode, ResearchPlan
 from sigmax_tasks import clock
 from sigmax_tasks.budget import Account, Ledger, day_of, lower, world_of
 from sigmax_tasks.errors import (
@@ -75,6 +77,15 @@ from sigmax_tasks.tally import (
     cancelled_tally,
     outcome_tally,
     record_tally,
+)
+from sigmax_tasks.task_samples import (
+    SAMPLE_SECONDS,
+    SAMPLES_KEPT,
+    HandledTask,
+    parse_samples,
+    sample_key,
+    sample_of,
+    sample_text,
 )
 
 URL_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -323,6 +334,8 @@ class RunStore:
     ) -> bool:
         """Keep the outcome, and what it rests on, if it is the first of its task; else False."""
         run_id = run.run_id
+        task = run.plan.task(outcome.task_id)
+        sample = sample_of(run_id, task, outcome)
         event = self._event(
             ProgressEvent(
                 run_id=run_id,
@@ -347,6 +360,7 @@ class RunStore:
                 f"sigmax:obs:{run_id}",
                 TALLY_KEY,
                 TASK_TALLY_KEY,
+                sample_key(run.request.data_mode, task),
             ],
             args=[
                 outcome.task_id,
@@ -356,6 +370,9 @@ class RunStore:
                 self._runtime.engine.event_stream_max_length,
                 pack_observations(observations) if observations else "",
                 outcome_tally(outcome),
+                sample_text(sample) if sample is not None else "",
+                SAMPLES_KEPT,
+                SAMPLE_SECONDS,
             ],
         )
         return int(cast("int", written)) == 1
@@ -364,6 +381,18 @@ class RunStore:
         """What each task of a run was given, by task id."""
         values = cast("dict[str, str]", self._redis.hgetall(f"sigmax:obs:{run_id}"))
         return {task_id: unpack_observations(text) for task_id, text in values.items()}
+
+    def samples(
+        self, mode: DataMode, tasks: Sequence[HandledTask]
+    ) -> dict[str, tuple[TaskSample, ...]]:
+        """What each of the tasks took in its latest runs of that mode, newest first."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for task in tasks:
+                pipe.lrange(sample_key(mode, task), 0, SAMPLES_KEPT - 1)
+            answers = cast("list[list[str]]", pipe.execute())
+        return {
+            task.task_id: parse_samples(texts) for task, texts in zip(tasks, answers, strict=True)
+        }
 
     def hold_lease(self, run_id: str, task_id: str, owner: str) -> bool:
         """Take or renew the right to run a task; False while another holds it or it is done."""

@@ -31,7 +31,7 @@ redis.call('EXPIRE', KEYS[5], ARGV[9])
 return 0
 """
 # Stores an outcome and tells about it in one step; 0 when another was first.
-# ARGV[7] is what it adds to the metrics (tally.py).
+# ARGV[7] is what it adds to the metrics (tally.py), ARGV[8] what it teaches (task_samples.py).
 RECORD_OUTCOME = (
     TALLY_LUA
     + """
@@ -44,6 +44,11 @@ redis.call('DEL', KEYS[4])
 if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[5], ARGV[1], ARGV[6])
   redis.call('EXPIRE', KEYS[5], ARGV[4])
+end
+if ARGV[8] ~= '' then
+  redis.call('LPUSH', KEYS[8], ARGV[8])
+  redis.call('LTRIM', KEYS[8], 0, ARGV[9] - 1)
+  redis.call('EXPIRE', KEYS[8], ARGV[10])
 end
 tally(KEYS[6], KEYS[7], ARGV[7])
 return 1

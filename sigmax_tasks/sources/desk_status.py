@@ -73,12 +73,12 @@ def desk_status(
     for (name, live), counts, latencies in zip(modes, answers[::2], answers[1::2], strict=True):
         if live or counts:
             facts = cast("dict[str, str]", counts)
-            lane = _lane(settings, name, facts.get("lane", ""), env, live=live)
+            lane = lane_in_use(settings, name, facts.get("lane", ""), env, live=live)
             found.append(_status(client, lane, facts, sorted(int(ms) for ms in latencies)))
     return tuple(found)
 
 
-def _lane(
+def lane_in_use(
     settings: SourceSettings, name: str, noted: str, env: Mapping[str, str], *, live: bool
 ) -> Lane:
     """The lane last used, else the one that this machine would use."""
