@@ -17,13 +17,10 @@ Facts = Callable[[AnalysisRequest], PlanningFacts]
 
 
 @contextmanager
-def known_facts(
-    settings: Settings, broker: str | None = None, *, needs_cluster: bool = False
-) -> Iterator[Facts]:
+def known_facts(settings: Settings, broker: str | None = None) -> Iterator[Facts]:
     """A function from a request to its facts, for the block.
 
-    A cluster that does not answer is an error where ``needs_cluster``, else only a note: a plan
-    can be made without.
+    A cluster that does not answer is only a note in the plan: it can be made without.
     """
     running = running_cluster(settings, broker)
     if running is None:
@@ -36,8 +33,6 @@ def known_facts(
             with reachable(url):
                 client.ping()
         except ClusterUnreachableError as error:
-            if needs_cluster:
-                raise
             note = f"nothing learned or left of quotas is known: {error}"
             yield lambda _: PlanningFacts(notes=(note,))
             return

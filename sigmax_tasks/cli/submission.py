@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sigmax_planner.facts import NOTHING_KNOWN, PlanningFacts
 from sigmax_planner.models import AnalysisRequest, DataMode, ResearchPlan
 from sigmax_planner.planner import create_plan
 from sigmax_tasks.cli.options import (
@@ -72,10 +73,22 @@ class Submission:
         )
 
 
+def nothing_known(_: AnalysisRequest) -> PlanningFacts:
+    """The facts of every request where none are looked for."""
+    return NOTHING_KNOWN
+
+
 def prepare(
-    typed: Typed, settings: Settings, environ: Mapping[str, str], now: datetime
+    typed: Typed,
+    settings: Settings,
+    environ: Mapping[str, str],
+    now: datetime,
+    facts: Callable[[AnalysisRequest], PlanningFacts] = nothing_known,
 ) -> Submission:
-    """Check everything and plan. Raises a planning or configuration error; starts nothing."""
+    """Check everything and plan. Raises a planning or configuration error; starts nothing.
+
+    ``facts`` gives what is known of a request before it runs; it is asked when all else is sound.
+    """
     symbols = parse_symbols(typed.symbols, read_watchlist(typed.watchlist))
     mode = DataMode(typed.data)
     simulator_url = None if mode is DataMode.LIVE else data_server_url(environ)
@@ -102,7 +115,8 @@ def prepare(
         for symbol in symbols
     )
     plans = tuple(
-        create_plan(request, settings.planning, settings.catalog, now) for request in requests
+        create_plan(request, settings.planning, settings.catalog, now, facts(request))
+        for request in requests
     )
     return Submission(requests, plans, simulator_url, replay_dir)
 

@@ -15,6 +15,7 @@ from sigmax_tasks.cli.data_server import data_server
 from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cli.export_flow import Target, check_target, export_finished
 from sigmax_tasks.cli.following import Follower, RunEnd
+from sigmax_tasks.cli.known import known_facts
 from sigmax_tasks.cli.options import config_path, parse_slot_seconds
 from sigmax_tasks.cli.printer import DecisionPrinter
 from sigmax_tasks.cli.submission import SIMULATOR_URL, Submission, Typed, prepare
@@ -72,8 +73,11 @@ def submit_runs(
     slot_seconds = parse_slot_seconds(wait_for_slot)
     submission = prepare(typed, settings, os.environ, clock.now())
     terminal = Terminal.of_streams(streaming=as_json)
-    log_plans(settings, submission.plans, terminal)
     if settings.planning.debug.dry_run:
+        with known_facts(settings, broker) as facts:
+            submission = prepare(typed, settings, os.environ, clock.now(), facts)
+        several = len(submission.plans) > 1
+        log_plans(settings, submission.plans, terminal, several=several)
         _print_plans(submission.plans, terminal, as_json=as_json)
         return ExitCode.OK
     for plan in submission.plans:
@@ -92,8 +96,6 @@ def submit_runs(
         export_target = check_target(export_to, "--export", runs=runs)
     if report_to is not None:
         report_target = check_target(report_to, "--report", runs=runs)
-    for note in dict.fromkeys(note for plan in submission.plans for note in plan.notes):
-        terminal.log(f"note: {note}")
     with data_server(submission) as served:
         if served.starts_server:
             terminal.log(f"data server started on {served.requests[0].source_root}")
@@ -121,9 +123,10 @@ def submit_runs(
             return job.submit_only() if no_wait else job.submit_and_follow()
 
 
-def log_plans(settings: Settings, plans: Sequence[ResearchPlan], terminal: Terminal) -> None:
+def log_plans(
+    settings: Settings, plans: Sequence[ResearchPlan], terminal: Terminal, *, several: bool
+) -> None:
     """What features.verbose_planning and debug.log_execution_plan ask for, on stderr."""
-    several = len(plans) > 1
     for plan in plans:
         prefix = f"{plan.symbol}: " if several else ""
         if settings.planning.features.verbose_planning:
@@ -174,6 +177,7 @@ class _Job:
         """Leave the runs to the cluster; one line per run on stdout."""
         for request in self.submission.requests:
             run = self._submit(request)
+            self._tell_of([run.plan])
             if self.as_json:
                 self.terminal.write_json(
                     {
@@ -205,6 +209,7 @@ class _Job:
                 seed=self.submission.requests[0].seed,
                 allocate=partial(allocation_of, self.client, self.settings),
             )
+            self._tell_of([run.plan for run in runs])
             self._show_header(runs)
             follower = Follower(
                 self.client,
@@ -236,6 +241,13 @@ class _Job:
 
     def _submit(self, request: AnalysisRequest) -> SubmittedRun:
         return self.client.submit(request, wait_for_slot_seconds=self.slot_seconds)
+
+    def _tell_of(self, plans: Sequence[ResearchPlan]) -> None:
+        """What is to be said of the plans that run, which know what their cluster knows."""
+        several = len(self.submission.requests) > 1
+        log_plans(self.settings, plans, self.terminal, several=several)
+        for note in dict.fromkeys(note for plan in plans for note in plan.notes):
+            self.terminal.log(f"note: {note}")
 
     def _show_header(self, runs: Sequence[SubmittedRun]) -> None:
         request = self.submission.requests[0]

@@ -15,7 +15,7 @@ from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
 from sigmax_tasks.settings import Settings
 
 CONTEXT_KEYS: Final = frozenset(
-    {"width", "include_optional", "max_cost_usd", "deadline_seconds", "watchlist"}
+    {"width", "include_optional", "max_cost_usd", "deadline_seconds", "watchlist", "market"}
 )
 """What of a decision context the planner uses."""
 
@@ -88,8 +88,11 @@ class PlanningAgent:
         """The plan for one question; nothing runs.
 
         ``decision_context`` may hold ``width``, ``include_optional``, ``max_cost_usd``,
-        ``deadline_seconds`` and ``watchlist``, which overrule the configuration. Other keys change
-        nothing, and ``plan.notes`` says so; one that is nearly a known key is an error.
+        ``deadline_seconds`` and ``watchlist``, which overrule the configuration, and ``market``, a
+        mapping of what is known of the market (fields of ``MarketContext``; ``observed_at`` is now
+        where it is left out), which the priority rules go by. Other keys change nothing, and
+        ``plan.notes`` says so; one that is nearly a known key is an error. Estimates are
+        static: an agent knows no earlier runs.
 
         Raises a planning error or :class:`ConfigurationError`.
         """

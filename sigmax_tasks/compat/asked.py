@@ -12,8 +12,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sigmax_planner.models import LONGEST_SECONDS, AnalysisRequest, DataMode, parse_symbol
+from sigmax_planner.models import (
+    LONGEST_SECONDS,
+    AnalysisRequest,
+    DataMode,
+    MarketContext,
+    parse_symbol,
+)
 from sigmax_planner.policy import Planning, PlanningPolicy
+from sigmax_tasks import clock
 from sigmax_tasks.errors import ConfigurationError
 from sigmax_tasks.settings import Settings, load_settings
 
@@ -132,11 +139,15 @@ def make_request(
     include_optional: bool | None = None,
     max_cost_usd: Decimal | float | str | None = None,
     deadline_seconds: float | None = None,
+    market: Mapping[str, Any] | MarketContext | None = None,
 ) -> AnalysisRequest:
     """One checked question; a planning or configuration error says what is wrong with it."""
     if isinstance(watchlist, str):
         raise ConfigurationError("watchlist is a list of symbols, not one text")
     own = parse_symbol(symbol)
+    if isinstance(market, Mapping):
+        # A context without a time is of the moment that is asked about.
+        market = {"observed_at": data.as_of or clock.now(), **market}
     others = dict.fromkeys(parse_symbol(other) for other in watchlist)
     if deadline_seconds is not None and (
         isinstance(deadline_seconds, bool)
@@ -160,6 +171,7 @@ def make_request(
                 "deadline_seconds": deadline_seconds,
                 "as_of": data.as_of,
                 "seed": data.seed,
+                "market": market,
             }
         )
     except ValidationError as error:

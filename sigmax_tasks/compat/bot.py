@@ -18,6 +18,7 @@ from sigmax_tasks.compat.place import Opened, Place
 from sigmax_tasks.compat.runs import run_to_end
 from sigmax_tasks.compat.threads import in_thread
 from sigmax_tasks.errors import ClusterUnreachableError
+from sigmax_tasks.planning_facts import FactFinder
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.report.json_line import decision_line
 from sigmax_tasks.settings import Settings
@@ -138,12 +139,13 @@ class SIGMAX:
             deadline_seconds=deadline_seconds,
         )
         planning = self.settings.planning
-        plan = create_plan(request, planning, self.settings.catalog, clock.now())
+        facts = await in_thread(FactFinder(self.settings, None).of, request)
+        plan = create_plan(request, planning, self.settings.catalog, clock.now(), facts)
         if planning.debug.dry_run:
             return plan.to_json_dict()
 
         def submit(client: Client, opened: Opened) -> SubmittedRun:
-            return client.submit_plan(at(request, opened), plan)
+            return client.submit(at(request, opened))  # plans with what its cluster knows
 
         record = await run_to_end(self._place, self.settings, submit, Client.record)
         return decision_line(record)
