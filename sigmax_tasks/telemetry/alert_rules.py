@@ -166,7 +166,7 @@ def rules_text(settings: Settings) -> str:
     rules.append(
         _rule(
             "SigmaxMetricsDown",
-            'up{job="sigmax"} == 0',
+            'sum(up{job="sigmax"}) < 1',
             timedelta(minutes=2),
             "critical",
             "Prometheus gets no metrics",
