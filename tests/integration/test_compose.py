@@ -34,7 +34,11 @@ REPO = Path(__file__).resolve().parents[2]
 COMPOSE = REPO / "docker-compose.yml"
 LOGIN = "trader:flower-login-of-this-test"
 PASSWORD = "redis-password-of-this-test"
-SECRETS = {"REDIS_PASSWORD": PASSWORD, "SIGMAX_FLOWER_LOGIN": LOGIN}
+SECRETS = {
+    "REDIS_PASSWORD": PASSWORD,
+    "SIGMAX_FLOWER_LOGIN": LOGIN,
+    "GRAFANA_PASSWORD": "grafana-password-of-this-test",
+}
 _VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?:(:[-?])([^}]*))?\})")
 
 
@@ -75,6 +79,7 @@ class Stand:
             "redis:6379": f"127.0.0.1:{ports['redis']}",
             "6379": str(ports["redis"]),
             "5555": str(ports["flower"]),
+            "9464": str(ports["metrics"]),
             "0.0.0.0": "127.0.0.1",
             "/etc/redis.conf": str(REPO / "ops" / "redis.conf"),
             "/tmp/redis.conf": str(folder / "redis.conf"),  # noqa: S108  # the container's
@@ -87,7 +92,7 @@ class Stand:
         programs.mkdir()
         (folder / "data").mkdir()
         (programs / "redis-server").symlink_to(find_redis())
-        for name, target in (("celery", "celery"), ("python", "python")):
+        for name, target in (("celery", "celery"), ("sigmax", "sigmax"), ("python", "python")):
             (programs / name).symlink_to(Path(sys.executable).with_name(target))
         self._path = f"{programs}:/usr/bin:/bin"
 
@@ -138,14 +143,22 @@ def port_of(pool: Pool) -> int:
 
 def test_nothing_is_open_to_other_hosts_and_no_secret_has_a_default() -> None:
     found = services()
-    assert set(found) == {"redis", "worker", "control", "beat", "flower"}
+    assert set(found) == {
+        *("redis", "worker", "control", "beat", "flower", "metrics", "prometheus", "grafana")
+    }
     published = {name: service["ports"] for name, service in found.items() if "ports" in service}
-    assert published == {"flower": ["127.0.0.1:5555:5555"]}
+    assert published == {
+        "flower": ["127.0.0.1:5555:5555"],
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "grafana": ["127.0.0.1:3000:3000"],
+    }
     for missing in SECRETS:
         with pytest.raises(LookupError, match=missing):
             services({key: value for key, value in SECRETS.items() if key != missing})
     assert found["control"]["profiles"] == ["team"]
-    assert all("profiles" not in service for name, service in found.items() if name != "control")
+    assert found["prometheus"]["profiles"] == found["grafana"]["profiles"] == ["laptop", "team"]
+    with_profile = {name for name, service in found.items() if "profiles" in service}
+    assert with_profile == {"control", "prometheus", "grafana"}
     for service in found.values():
         assert service["cap_drop"] == ["ALL"]
         assert service["read_only"] is True
@@ -168,23 +181,24 @@ def test_compose_reads_the_file_as_this_test_does() -> None:
     assert done.returncode == 0, done.stderr
     read = yaml.safe_load(done.stdout)["services"]
     for name, service in services().items():
-        command_read = [part.replace("$$", "$") for part in read[name]["command"]]
-        assert command_read == service["command"]
-        assert read[name]["environment"] == service["environment"]
+        command_read = [part.replace("$$", "$") for part in read[name].get("command", [])]
+        assert command_read == service.get("command", [])
+        assert read[name].get("environment", {}) == service.get("environment", {})
         assert read[name].get("profiles", []) == service.get("profiles", [])
 
 
 def test_the_services_work_together(pool: Pool, simulator: SimulatorServer, tmp_path: Path) -> None:
     found = services()
-    ports = {"redis": port_of(pool), "flower": free_port()}
+    ports = {"redis": port_of(pool), "flower": free_port(), "metrics": free_port()}
     stand = Stand(pool, ports)
     redis_process = stand.start("redis", found["redis"])
     workers = [stand.start("worker", found["worker"], number) for number in (1, 2, 3)]
     control = stand.start("control", found["control"])
     beat = stand.start("beat", found["beat"])
     flower = stand.start("flower", found["flower"])
+    metrics = stand.start("metrics", found["metrics"])
     wait_for((tmp_path / "data" / "appendonlydir").exists, 10)
-    started = [redis_process, *workers, control, beat, flower]
+    started = [redis_process, *workers, control, beat, flower, metrics]
     pool.wait_for_workers(4, 40)
 
     done = run_cli(
@@ -212,6 +226,12 @@ def test_the_services_work_together(pool: Pool, simulator: SimulatorServer, tmp_
     seen = ask_flower(url, "/api/tasks?limit=1000", LOGIN)
     assert {"sigmax.run_research"} <= {task["name"] for task in seen.values()}
     assert stand.checked(found["flower"]).returncode == 0
+
+    assert stand.checked(found["metrics"]).returncode == 0
+    with opener.open(f"http://127.0.0.1:{ports['metrics']}/metrics", timeout=10) as answer:
+        figures = answer.read().decode()
+    assert "sigmax_workers 4.0" in figures
+    assert 'sigmax_tasks_total{status="completed"} 18.0' in figures
 
     assert all(process.is_running() for process in started)
     assert not [p for p in started if PASSWORD in " ".join(p.cmdline())], "in no process list"
