@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test lint bench chaos clean setup
+.PHONY: demo test lint audit bench chaos clean setup
 
 setup: $(READY)
 
@@ -29,6 +29,14 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pip check --disable-pip-version-check
+	$(BIN)/python -m tests.lint.dependencies
+
+# Known vulnerabilities of the pinned packages; asks the network, so it is no part of lint.
+audit: $(READY)
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 # Benchmarks, each a script of its own; see docs/ARCHITECTURE.md.
 bench: $(READY)
@@ -39,4 +47,4 @@ chaos: $(READY)
 	$(BIN)/python -m tests.chaos.matrix 5
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -11,6 +11,7 @@ from kombu.transport import redis as kombu_redis
 
 from sigmax_planner.canvas import CONTROL_QUEUE, PRIORITY_STEPS, RESEARCH_QUEUE
 from sigmax_tasks.archive import data_folder
+from sigmax_tasks.broker_url import celery_tls, checked_broker_url
 from sigmax_tasks.channel import use_lean_transport
 from sigmax_tasks.settings.runtime import RuntimeSettings
 
@@ -38,8 +39,12 @@ def survive_broker_restart() -> None:
 def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
     """An application on that broker, which also holds the (tiny, short-lived) results."""
     use_lean_transport()
+    broker_url = checked_broker_url(broker_url)
+    tls = celery_tls(broker_url)
     app = Celery("sigmax", broker=broker_url, backend=f"{RESULT_BACKEND}+{broker_url}")
     app.conf.update(
+        # For Flower, which does not read it from the address.
+        broker_use_ssl=tls,
         include=["sigmax_tasks.tasks", "sigmax_tasks.sweeper", "sigmax_tasks.schedule"],
         # JSON only: a pickled message is refused.
         accept_content=["json"],

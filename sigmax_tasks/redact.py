@@ -19,6 +19,7 @@ SECRET = "secret"  # noqa: S105  # the name of a kind
 PERSONAL_DATA: tuple[PersonalData, ...] = get_args(PersonalData)
 _MARK = "[secret]"
 _MOST_ROUNDS = 10
+_SECRET_NAME = re.compile(r"(^|[._])(password|passwd|secret|token|api_?key)$", re.IGNORECASE)
 
 Decide = Callable[[re.Match[str]], str | None]
 """What to put in place of a match; None leaves it alone."""
@@ -58,6 +59,18 @@ def redact(text: str, personal_data: Collection[str] = PERSONAL_DATA) -> Redacte
         if text == before:
             break
     return Redacted(text, counts)
+
+
+def names_secret(dotted_key: str) -> bool:
+    """Whether the value of that configuration key is a secret, or holds one."""
+    return bool(_SECRET_NAME.search(dotted_key))
+
+
+def shown_value(dotted_key: str, value: object) -> str:
+    """A value for an error message, as Python writes it, without secrets."""
+    if dotted_key == "broker.url" or names_secret(dotted_key):
+        return "a value that is not shown"
+    return redact(repr(value), ()).text
 
 
 def redact_url(text: str) -> str:

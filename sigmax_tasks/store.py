@@ -22,6 +22,7 @@ Keys of a run (all with a time to live from their creation):
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,11 +39,11 @@ from redis.retry import Retry
 from sigmax_planner.facts import TaskSample
 from sigmax_planner.models import AnalysisRequest, DataMode, ResearchPlan
 from sigmax_tasks import clock
+from sigmax_tasks.broker_url import checked_broker_url
 from sigmax_tasks.budget import Account, Ledger, day_of, lower, world_of
 from sigmax_tasks.errors import (
     ClusterBusyError,
     ClusterUnreachableError,
-    ConfigurationError,
     RunNotFoundError,
 )
 from sigmax_tasks.journal import (
@@ -88,7 +89,6 @@ from sigmax_tasks.task_samples import (
     sample_text,
 )
 
-URL_SCHEMES = ("redis://", "rediss://", "unix://")
 FORGOTTEN_SECONDS = 15.0
 """How long past its deadline an open run still counts as one: then nobody looks after it."""
 SPEND_GRACE_SECONDS = 30.0
@@ -132,13 +132,8 @@ def connect(
 
     Raises :class:`ConfigurationError` for an address that is not one of Redis.
     """
-    if not url.startswith(URL_SCHEMES):
-        raise ConfigurationError(
-            f"broker {redact_url(url)!r} is not a Redis address",
-            advice="write it like redis://:password@host:6379/0",
-        )
     return redis.Redis.from_url(
-        url,
+        checked_broker_url(url),
         decode_responses=True,
         socket_connect_timeout=connect_timeout_seconds,
         socket_timeout=answer_timeout_seconds,
@@ -153,20 +148,39 @@ def reachable(url: str) -> Iterator[None]:
     """Connection errors of the block become :class:`ClusterUnreachableError`."""
     try:
         yield
+    except redis.AuthenticationError as error:  # a ConnectionError, too
+        raise ClusterUnreachableError(
+            f"broker {redact_url(url)} refuses the password",
+            advice="set it in SIGMAX_BROKER_URL as redis://user:password@host:port/0, without "
+            "user where Redis has none",
+        ) from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
+        if "certificate" in str(error).lower():
+            raise ClusterUnreachableError(
+                f"the TLS certificate of broker {redact_url(url)} is not trusted",
+                advice="name its authority with ?ssl_ca_certs=FILE, and use a host name that the "
+                "certificate holds",
+            ) from error
         raise ClusterUnreachableError(
             f"broker {redact_url(url)} does not answer ({type(error).__name__})",
             advice="start it, or leave the broker unset to run on a private one",
         ) from error
-    except redis.AuthenticationError as error:
+    except redis.exceptions.NoPermissionError as error:
         raise ClusterUnreachableError(
-            f"broker {redact_url(url)} refuses the password",
-            advice="set it in SIGMAX_BROKER_URL as redis://:password@host:port/0",
+            f"the user of broker {redact_url(url)} may not do this ({_forbidden(str(error))})",
+            advice="use an address with another user; docs/OPERATIONS.md lists what each may do",
         ) from error
     except redis.InvalidResponse as error:
         raise ClusterUnreachableError(
             f"what answers at {redact_url(url)} is not a Redis", advice="check host and port"
         ) from error
+
+
+def _forbidden(message: str) -> str:
+    """Redis's sentence without what was sent, which may hold settings."""
+    found = re.search(r"no permissions to .*", message)
+    sentence = found[0] if found else "no permissions"
+    return sentence.partition(" of pipeline")[0][:120]
 
 
 class RunStore:

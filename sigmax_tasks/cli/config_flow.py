@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -13,13 +12,11 @@ from sigmax_planner.planner import create_plan
 from sigmax_tasks import clock
 from sigmax_tasks.errors import UnknownKeyError
 from sigmax_tasks.handlers import check_handlers
-from sigmax_tasks.redact import redact_url
+from sigmax_tasks.redact import names_secret, redact_url
 from sigmax_tasks.settings import LoadedSettings
 from sigmax_tasks.settings.layers import flatten
 from sigmax_tasks.timetable import crontab_of
 from sigmax_tasks.watchlist import read_symbols
-
-_SECRET_KEY = re.compile(r"(^|[._])(password|passwd|secret|token|api_?key)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def _origin(dotted: str, loaded: LoadedSettings) -> str:
 
 
 def _harmless(dotted: str, value: Any) -> Any:
-    if value is not None and _SECRET_KEY.search(dotted):
+    if value is not None and names_secret(dotted):
         return "***"
     if isinstance(value, str):
         return redact_url(value)

@@ -18,6 +18,7 @@ from sigmax_planner.planner import check_names
 from sigmax_planner.policy import PlanningPolicy
 from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
 from sigmax_tasks.models.policy import DecisionPolicy
+from sigmax_tasks.redact import redact_url, shown_value
 from sigmax_tasks.settings.layers import apply_overrides, environment, read_layers
 from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.settings.schedule import ScheduleSettings
@@ -120,7 +121,7 @@ class DecidingSettings:
             section = override.partition("=")[0].strip().partition(".")[0]
             if section in tree and section not in mine:
                 raise ConfigurationError(
-                    f"--set {override!r}: no decision rests on {section}",
+                    f"--set {redact_url(repr(override))}: no decision rests on {section}",
                     advice=f"known here are {', '.join(sorted(mine))}",
                 )
         apply_overrides(mine, overrides, origins)
@@ -179,7 +180,11 @@ def _problem(
     if first["type"] == "extra_forbidden":
         known = _fields_at(model, location[:-1])
         return UnknownKeyError(dotted, where, _prefixed(known, (*prefix, *location[:-1])))
-    shown = "" if isinstance(first.get("input"), dict) else f" (got {first.get('input')!r})"
+    shown = (
+        ""
+        if isinstance(first.get("input"), dict)
+        else f" (got {shown_value(dotted, first.get('input'))})"
+    )
     return ConfigurationError(f"{where}: {dotted}: {first['msg']}{shown}")
 
 

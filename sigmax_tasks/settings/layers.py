@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
+from sigmax_tasks.redact import redact_url, shown_value
 
 FILES = ("planning", "tasks", "sources", "decision", "schedule", "runtime")
 PREFIXED = ("decision",)
@@ -104,7 +105,7 @@ def apply_overrides(tree: Tree, overrides: Sequence[str], origins: dict[str, str
         key, separator, text = override.partition("=")
         if not separator or not key.strip():
             raise ConfigurationError(
-                f"--set {override!r} is not KEY=VALUE",
+                f"--set {redact_url(repr(override))} is not KEY=VALUE",
                 advice="write it like --set task_execution.max_retries=3",
             )
         _assign(tree, key.strip(), text, "--set", origins)
@@ -172,7 +173,9 @@ def _assign(tree: Tree, key: str, text: str, origin: str, origins: dict[str, str
     try:
         value = yaml.load(text, _StrictLoader)  # noqa: S506  # a safe loader
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{origin}: {key}={text!r} is not a YAML value") from error
+        raise ConfigurationError(
+            f"{origin}: {key}={shown_value(key, text)} is not a YAML value"
+        ) from error
     _assign_value(tree, key, value, origin, origins)
 
 

@@ -34,10 +34,11 @@ REPO = Path(__file__).resolve().parents[2]
 COMPOSE = REPO / "docker-compose.yml"
 LOGIN = "trader:flower-login-of-this-test"
 PASSWORD = "redis-password-of-this-test"
+USERS = ("WORKER", "SUBMITTER", "BEAT", "VIEWER", "FLOWER")
 SECRETS = {
-    "REDIS_PASSWORD": PASSWORD,
     "SIGMAX_FLOWER_LOGIN": LOGIN,
     "GRAFANA_PASSWORD": "grafana-password-of-this-test",
+    **{f"REDIS_{user}_PASSWORD": f"{PASSWORD}-{user.lower()}" for user in USERS},
 }
 _VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?:(:[-?])([^}]*))?\})")
 
@@ -81,8 +82,8 @@ class Stand:
             "5555": str(ports["flower"]),
             "9464": str(ports["metrics"]),
             "0.0.0.0": "127.0.0.1",
-            "/etc/redis.conf": str(REPO / "ops" / "redis.conf"),
-            "/tmp/redis.conf": str(folder / "redis.conf"),  # noqa: S108  # the container's
+            "/etc/redis": str(folder / "etc"),
+            "/tmp/users.acl": str(folder / "users.acl"),  # noqa: S108  # the container's
             "/etc/sigmax": str(REPO / "config"),
             "/data": str(folder / "data"),
         }
@@ -91,6 +92,9 @@ class Stand:
         programs = folder / "bin"
         programs.mkdir()
         (folder / "data").mkdir()
+        shutil.copytree(REPO / "ops" / "redis", folder / "etc")
+        script = folder / "etc" / "start.sh"
+        script.write_text(self.placed(script.read_text()))
         (programs / "redis-server").symlink_to(find_redis())
         for name, target in (("celery", "celery"), ("sigmax", "sigmax"), ("python", "python")):
             (programs / name).symlink_to(Path(sys.executable).with_name(target))
@@ -132,7 +136,7 @@ class Stand:
 @pytest.fixture
 def pool(tmp_path: Path) -> Iterator[Pool]:
     port = free_port()
-    pool = Pool(f"redis://:{PASSWORD}@127.0.0.1:{port}/0", tmp_path)
+    pool = Pool(f"redis://worker:{PASSWORD}-worker@127.0.0.1:{port}/0", tmp_path)
     yield pool
     pool.stop()
 
@@ -203,8 +207,8 @@ def test_the_services_work_together(pool: Pool, simulator: SimulatorServer, tmp_
 
     done = run_cli(
         *("BTC/USDT", "ETH/USDT", "SOL/USDT", "--data", "simulated", "--json"),
-        *("--broker", pool.url),
         home=tmp_path,
+        SIGMAX_BROKER_URL=pool.url.replace("worker", "submitter"),
         SIGMAX_SIMULATOR_URL=simulator.url,
     )
     decisions = [json.loads(line) for line in done.stdout.splitlines()]
