@@ -193,13 +193,11 @@ def test_each_user_does_its_part_and_no_more(
     assert json.loads(shown["watch"].stdout)["decision_hash"] == decision["decision_hash"]
     assert json.loads(shown["status"].stdout)["workers"]
     assert (tmp_path / "page.html").stat().st_size > 10_000
-    before = chief.dbsize()
     for arguments in (("submit", "BTC/USDT", "--data", "simulated"), ("cancel", slow_id)):
         refused = ask("viewer", *arguments)
         assert refused.returncode == 4
         assert "may not do this (no permissions" in one_line(refused)
         assert password("viewer") not in refused.stderr + refused.stdout
-    assert chief.dbsize() >= before, "nothing was removed"
     assert chief.hget(f"sigmax:run:{slow_id}", "state") == "open"
     assert ask("submitter", "cancel", slow_id).returncode == 0
 
