@@ -26,6 +26,8 @@ CONTROL_QUEUE = "sigmax.control"
 CONTROL_PRIORITY = 0
 PRIORITY_STEPS = (0, 3, 6, 9)
 """Message priorities on Redis: 0 is served first."""
+PRIORITY_SEPARATOR = ":"
+"""Between the name of a queue and a priority in the name of its Redis list."""
 
 _MESSAGE_PRIORITY = {
     TaskPriority.CRITICAL: 0,

@@ -9,7 +9,12 @@ from celery import Celery
 from kombu import Queue
 from kombu.transport import redis as kombu_redis
 
-from sigmax_planner.canvas import CONTROL_QUEUE, PRIORITY_STEPS, RESEARCH_QUEUE
+from sigmax_planner.canvas import (
+    CONTROL_QUEUE,
+    PRIORITY_SEPARATOR,
+    PRIORITY_STEPS,
+    RESEARCH_QUEUE,
+)
 from sigmax_tasks.archive import data_folder
 from sigmax_tasks.broker_url import celery_tls, checked_broker_url
 from sigmax_tasks.channel import use_lean_transport
@@ -61,7 +66,7 @@ def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
             "priority_steps": list(PRIORITY_STEPS),
-            "sep": ":",
+            "sep": PRIORITY_SEPARATOR,
             "queue_order_strategy": "priority",
             "socket_keepalive": True,
             "health_check_interval": 25,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery import states
 from celery.backends.redis import RedisBackend
+
+from sigmax_tasks.wire import JOINED_HEADER
 
 
 class Backend(RedisBackend):  # type: ignore[misc]  # celery ships no types
@@ -13,7 +16,27 @@ class Backend(RedisBackend):  # type: ignore[misc]  # celery ships no types
     Runs are followed by their events and their end stands in the run store. Celery subscribes to
     the result of every message it sends outside a prefork child, and keeps the subscriptions of
     chords for good.
+
+    Tasks marked with :data:`JOINED_HEADER` are done with when they end: the step that kept their
+    outcome has counted their part of the chord, and the outcome is their result.
     """
+
+    def mark_as_done(
+        self,
+        task_id: str,
+        result: Any,
+        request: Any = None,
+        store_result: bool = True,
+        state: str = states.SUCCESS,
+    ) -> None:
+        if not _joined(request):
+            super().mark_as_done(task_id, result, request, store_result, state)
+
+    def on_chord_part_return(self, request: Any, state: str, result: Any, **options: Any) -> Any:
+        """Count a part; one that failed outside of its work is for the watchdog to send again."""
+        if _joined(request):
+            return None
+        return super().on_chord_part_return(request, state, result, **options)
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Nobody here waits for the result."""
@@ -21,3 +44,7 @@ class Backend(RedisBackend):  # type: ignore[misc]  # celery ships no types
     def add_pending_result(self, result: Any, weak: bool | None = None, **options: Any) -> Any:
         """Subscribe for ``result.get()``, which leaves ``weak`` out; not for a group's barrier."""
         return super().add_pending_result(result, **options) if weak is None else result
+
+
+def _joined(request: Any) -> bool:
+    return request is not None and bool(request.get(JOINED_HEADER))

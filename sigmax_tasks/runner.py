@@ -35,7 +35,7 @@ from sigmax_tasks.sources.addresses import Addresses
 from sigmax_tasks.sources.desk import FetchContext, Gathered, RetryPolicy, SourceDesk
 from sigmax_tasks.sources.shared import SharedDesk
 from sigmax_tasks.stages.privacy import Redactor, phrases_in_observations
-from sigmax_tasks.store import OpenRun, RunStore
+from sigmax_tasks.store import Join, OpenRun, RunStore
 from sigmax_tasks.task_work import cleaned, failure_reason, find, needs_of
 
 logger = logging.getLogger(__name__)
@@ -105,16 +105,25 @@ class TaskRunner:
     def close(self) -> None:
         self._desk.close()
 
-    def run(self, run: OpenRun, task: ResearchTask, batch: tuple[str, ...], owner: str) -> None:
-        """Run the task and record its outcome, unless somebody else has done so or is at it."""
+    def run(
+        self,
+        run: OpenRun,
+        task: ResearchTask,
+        batch: tuple[str, ...],
+        owner: str,
+        join: Join | None = None,
+    ) -> None:
+        """Run the task and record its outcome, unless somebody else has done so or is at it.
+
+        ``join`` goes with the outcome, see :meth:`RunStore.record_outcome`.
+        """
         started_at = clock.now()
         started = clock.monotonic()
         limit = self._limit_seconds(run, task, started_at)
         if limit <= 0:
             if self._store.hold_lease(run.run_id, task.task_id, owner):
-                self._store.record_outcome(
-                    run, ended(task, TaskStatus.SKIPPED, "no time left in the run", at=started_at)
-                )
+                late = ended(task, TaskStatus.SKIPPED, "no time left in the run", at=started_at)
+                self._store.record_outcome(run, late, join=join)
             return
         event = ProgressEvent(
             run_id=run.run_id,
@@ -153,7 +162,7 @@ class TaskRunner:
             redactions=dict(effort.redactions),
             compliance=effort.compliance,
         )
-        self._store.record_outcome(run, outcome, effort.observations)
+        self._store.record_outcome(run, outcome, effort.observations, join)
 
     def _limit_seconds(self, run: OpenRun, task: ResearchTask, now: datetime) -> float:
         """The task's own limit, within what the batch and the run have left."""

@@ -66,7 +66,9 @@ from sigmax_tasks.store_scripts import (
     COMMIT,
     CREATE,
     LEASE,
+    RECORD_AND_JOIN,
     RECORD_OUTCOME,
+    SEND_BATCH,
     START_TASK,
     pack_observations,
     unpack_observations,
@@ -88,6 +90,7 @@ from sigmax_tasks.task_samples import (
     sample_of,
     sample_text,
 )
+from sigmax_tasks.wire import Letter
 
 FORGOTTEN_SECONDS = 15.0
 """How long past its deadline an open run still counts as one: then nobody looks after it."""
@@ -123,6 +126,19 @@ class RunState:
     sent: int
     started: Mapping[str, float]
     sent_again: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Join:
+    """What is sent when the tasks ``needs``, a batch, all have an outcome. Once for each ``step``.
+
+    ``step`` is the batch that follows; with ``ends_run`` none does.
+    """
+
+    needs: tuple[str, ...]
+    step: int
+    letter: Letter
+    ends_run: bool
 
 
 def connect(
@@ -194,6 +210,8 @@ class RunStore:
         self._step_script = client.register_script(CLAIM_STEP)
         self._commit_script = client.register_script(COMMIT)
         self._lease_script = client.register_script(LEASE)
+        self._join_script = client.register_script(RECORD_AND_JOIN)
+        self._send_script = client.register_script(SEND_BATCH)
         self._start_script = client.register_script(START_TASK)
         self.ledger = Ledger(client)
 
@@ -344,9 +362,16 @@ class RunStore:
         return bool(self._redis.hexists(f"sigmax:out:{run_id}", task_id))
 
     def record_outcome(
-        self, run: OpenRun, outcome: TaskOutcome, observations: Sequence[Observation] = ()
+        self,
+        run: OpenRun,
+        outcome: TaskOutcome,
+        observations: Sequence[Observation] = (),
+        join: Join | None = None,
     ) -> bool:
-        """Keep the outcome, and what it rests on, if it is the first of its task; else False."""
+        """Keep the outcome, and what it rests on, if it is the first of its task; else False.
+
+        ``join`` says what is sent, in the same step, when this was the last of its batch.
+        """
         run_id = run.run_id
         task = run.plan.task(outcome.task_id)
         sample = sample_of(run_id, task, outcome)
@@ -365,31 +390,71 @@ class RunStore:
                 detail=outcome.reason,
             )
         )
-        written = self._outcome_script(
+        keys = [
+            f"sigmax:run:{run_id}",
+            f"sigmax:out:{run_id}",
+            f"sigmax:ev:{run_id}",
+            f"sigmax:lease:{run_id}:{outcome.task_id}",
+            f"sigmax:obs:{run_id}",
+            TALLY_KEY,
+            TASK_TALLY_KEY,
+            sample_key(run.request.data_mode, task),
+        ]
+        args: list[str | int | float] = [
+            outcome.task_id,
+            outcome.model_dump_json(),
+            event,
+            self._open_seconds(run),
+            self._runtime.engine.event_stream_max_length,
+            pack_observations(observations) if observations else "",
+            outcome_tally(outcome),
+            sample_text(sample) if sample is not None else "",
+            SAMPLES_KEPT,
+            SAMPLE_SECONDS,
+        ]
+        if join is None:
+            written = self._outcome_script(keys=keys, args=args)
+        else:
+            written = self._join_script(
+                keys=[*keys, join.letter.key], args=[*args, self._joining(run, join)]
+            )
+        return int(cast("int", written)) == 1
+
+    def _joining(self, run: OpenRun, join: Join) -> str:
+        facts: dict[str, object] = {
+            "needs": join.needs,
+            "step": join.step,
+            "message": join.letter.text,
+        }
+        if join.ends_run:
+            event = ProgressEvent(run_id=run.run_id, kind=EventKind.RUN_FINALIZING, at=clock.now())
+            facts["event"] = self._event(event)
+        return json.dumps(facts, separators=(",", ":"))
+
+    def send_batch(
+        self, event: ProgressEvent, letters: Sequence[Letter], *, step: int, claim: bool
+    ) -> bool:
+        """Send the tasks of batch ``step`` of an open run and tell of it by ``event``, in one step.
+
+        With ``claim`` the run moves there from the batch before, and True is for one caller only.
+        """
+        run_id = event.run_id
+        sent = self._send_script(
             keys=[
                 f"sigmax:run:{run_id}",
-                f"sigmax:out:{run_id}",
                 f"sigmax:ev:{run_id}",
-                f"sigmax:lease:{run_id}:{outcome.task_id}",
-                f"sigmax:obs:{run_id}",
-                TALLY_KEY,
-                TASK_TALLY_KEY,
-                sample_key(run.request.data_mode, task),
+                *(letter.key for letter in letters),
             ],
             args=[
-                outcome.task_id,
-                outcome.model_dump_json(),
-                event,
-                self._open_seconds(run),
+                step - 1 if claim else "",
+                step,
+                clock.now().timestamp(),
+                self._event(event),
                 self._runtime.engine.event_stream_max_length,
-                pack_observations(observations) if observations else "",
-                outcome_tally(outcome),
-                sample_text(sample) if sample is not None else "",
-                SAMPLES_KEPT,
-                SAMPLE_SECONDS,
+                *(letter.text for letter in letters),
             ],
         )
-        return int(cast("int", written)) == 1
+        return int(cast("int", sent)) == 1
 
     def observations(self, run_id: str) -> dict[str, tuple[Observation, ...]]:
         """What each task of a run was given, by task id."""

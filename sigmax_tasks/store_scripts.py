@@ -54,6 +54,43 @@ tally(KEYS[6], KEYS[7], ARGV[7])
 return 1
 """
 )
+# RECORD_OUTCOME, and in the same step the join of a chord: when all tasks of its batch have an
+# outcome and nobody has joined it yet, its body (the last key is the list, the last argument a
+# JSON object with ``needs``, ``step``, ``message`` and, behind the last batch, ``event``) is sent.
+# A count that is the outcomes themselves cannot be lost and does not count a task twice.
+RECORD_AND_JOIN = (
+    "local function record()"
+    + RECORD_OUTCOME
+    + """
+end
+local written = record()
+if written < 0 or redis.call('HGET', KEYS[1], 'state') ~= 'open' then return written end
+local join = cjson.decode(ARGV[#ARGV])
+for _, task in ipairs(join.needs) do
+  if redis.call('HEXISTS', KEYS[2], task) == 0 then return written end
+end
+local joined = redis.call('HGET', KEYS[1], 'joined')
+if joined and tonumber(joined) >= join.step then return written end
+redis.call('HSET', KEYS[1], 'joined', join.step)
+if join.event then redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.event) end
+redis.call('LPUSH', KEYS[#KEYS], join.message)
+return written
+"""
+)
+# Sends the messages of a batch. With ARGV[1] the run moves there from the batch of that number in
+# the same step, and only one caller gets 1. Every argument from the 6th on is a message, its list
+# the key from the 3rd on.
+SEND_BATCH = """
+if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
+if ARGV[1] ~= '' then
+  if redis.call('HGET', KEYS[1], 'step') ~= ARGV[1] then return 0 end
+  redis.call('HSET', KEYS[1], 'step', ARGV[2], 'step_at', ARGV[3])
+end
+redis.call('HSET', KEYS[1], 'sent', ARGV[2])
+redis.call('XADD', KEYS[2], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV[4])
+for i = 6, #ARGV do redis.call('LPUSH', KEYS[i - 3], ARGV[i]) end
+return 1
+"""
 # Takes a task: lease, time of its first start and event in one step. 0 when the run is over, the
 # task has its outcome or another worker holds it.
 START_TASK = """

@@ -127,7 +127,7 @@ class Sweeper:
                 )
             )
         outcomes = self._store.statuses(run.run_id)
-        dispatch(self._store, run, state.step, outcomes, only=frozenset(lost))
+        dispatch(self._place, run, state.step, outcomes, only=frozenset(lost))
 
     def _patience(self, state: RunState) -> float:
         """Seconds after which a task that nobody has started is taken to be lost.

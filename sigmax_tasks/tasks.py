@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from celery import Task
+from celery.app.task import Context
 
 from sigmax_planner.canvas import (
     CLOSE_BATCH,
@@ -23,11 +24,13 @@ from sigmax_tasks import clock
 from sigmax_tasks.celery import app, settings
 from sigmax_tasks.errors import RunNotFoundError
 from sigmax_tasks.finalizer import conclude
+from sigmax_tasks.lean_chords import lean_chord
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.runner import TaskRunner, ended, worker_identity
 from sigmax_tasks.settings import Settings
-from sigmax_tasks.store import OpenRun, RunStore, connect
+from sigmax_tasks.store import Join, OpenRun, RunStore, connect
+from sigmax_tasks.wire import JOINED_HEADER, Call, letter
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +108,7 @@ def run_research(self: Task, run_id: str, task_id: str) -> str:
     _, runner = place.of(run)
     batch = next((b for b in run.plan.execution_order if task_id in b), ())
     owner = f"{worker_identity()}:{threading.get_ident()}:{self.request.id}"
-    runner.run(run, run.plan.task(task_id), batch, owner)
+    runner.run(run, run.plan.task(task_id), batch, owner, _join_of(self.request, run, batch))
     return task_id
 
 
@@ -152,31 +155,59 @@ def open_batch(place: Workplace, run: OpenRun, step: int) -> None:
         stopped = own.planning.task_execution.fail_on_critical_error and failed_critical(
             run, outcomes
         )
+        if stopped or step >= len(plan.execution_order):
+            if store.claim_step(run.run_id, step):
+                reason = f"critical task {stopped} failed" if stopped else _LAST_BATCH_DONE
+                _finalize_soon(store, run, reason)
+            return
+        if own.runtime.engine.lean_chords:
+            runnable = startable(store, run, step, outcomes)
+            if runnable:
+                send_lean_chord(store, run, step, runnable, claim=True)
+                return
         if not store.claim_step(run.run_id, step):
             return
-        if stopped or step >= len(plan.execution_order):
-            reason = f"critical task {stopped} failed" if stopped else _LAST_BATCH_DONE
-            _finalize_soon(store, run, reason)
-            return
-        if dispatch(store, run, step, outcomes):
+        if dispatch(place, run, step, outcomes):
             return
         step += 1
 
 
 def dispatch(
-    store: RunStore,
+    place: Workplace,
     run: OpenRun,
     step: int,
     outcomes: Mapping[str, TaskStatus],
     *,
     only: frozenset[str] | None = None,
 ) -> tuple[str, ...]:
-    """Send the tasks of a batch that have no outcome yet as one chord; their ids.
+    """Send the tasks of the batch in work that have no outcome yet as one chord; their ids.
 
-    ``only`` narrows it to some of them. A task with a dependency
-    that did not complete gets a skipped outcome instead.
+    ``only`` narrows it to some of them. A task with a dependency that did not complete gets a
+    skipped outcome instead.
     """
-    now = clock.now()
+    store = place.store
+    own, _ = place.of(run)
+    runnable = startable(store, run, step, outcomes, only=only)
+    if not runnable:
+        return ()
+    if own.runtime.engine.lean_chords:
+        send_lean_chord(store, run, step, runnable, claim=False)
+    else:
+        store.add_event(_batch_started(run, step, runnable))
+        batch_chord(app, run.run_id, step, runnable).apply_async()
+        store.mark_sent(run.run_id, step)
+    return tuple(task.task_id for task in runnable)
+
+
+def startable(
+    store: RunStore,
+    run: OpenRun,
+    step: int,
+    outcomes: Mapping[str, TaskStatus],
+    *,
+    only: frozenset[str] | None = None,
+) -> list[ResearchTask]:
+    """Tasks of a batch that can be sent; those that never can are given their outcome."""
     runnable: list[ResearchTask] = []
     for task_id in run.plan.execution_order[step]:
         if task_id in outcomes or (only is not None and task_id not in only):
@@ -189,22 +220,36 @@ def dispatch(
             runnable.append(task)
         else:
             reason = f"dependency {broken} {outcomes[broken].value}"
-            store.record_outcome(run, ended(task, TaskStatus.SKIPPED, reason, at=now))
-    if not runnable:
-        return ()
-    sent = tuple(task.task_id for task in runnable)
-    store.add_event(
-        ProgressEvent(
-            run_id=run.run_id,
-            kind=EventKind.BATCH_STARTED,
-            at=now,
-            batch_index=step,
-            detail=", ".join(sent),
-        )
+            store.record_outcome(run, ended(task, TaskStatus.SKIPPED, reason, at=clock.now()))
+    return runnable
+
+
+def send_lean_chord(
+    store: RunStore, run: OpenRun, step: int, tasks: Sequence[ResearchTask], *, claim: bool
+) -> bool:
+    """Send a chord in the step that tells of it and, with ``claim``, moves the run to its batch."""
+    letters = lean_chord(run.run_id, step, tasks, last=step + 1 == len(run.plan.execution_order))
+    return store.send_batch(_batch_started(run, step, tasks), letters, step=step, claim=claim)
+
+
+def _batch_started(run: OpenRun, step: int, tasks: Sequence[ResearchTask]) -> ProgressEvent:
+    return ProgressEvent(
+        run_id=run.run_id,
+        kind=EventKind.BATCH_STARTED,
+        at=clock.now(),
+        batch_index=step,
+        detail=", ".join(task.task_id for task in tasks),
     )
-    batch_chord(app, run.run_id, step, runnable).apply_async()
-    store.mark_sent(run.run_id, step)
-    return sent
+
+
+def _join_of(request: Context, run: OpenRun, batch: tuple[str, ...]) -> Join | None:
+    """What the last of a lean chord's tasks sends; None for a task of another chord."""
+    if not request.get(JOINED_HEADER):
+        return None
+    body = Call.of_signature(request.chord)
+    ends_run = body.task == FINALIZE_RUN
+    step = len(run.plan.execution_order) if ends_run else int(body.args[1])
+    return Join(batch, step, letter(body, request.root_id), ends_run)
 
 
 def failed_critical(run: OpenRun, outcomes: Mapping[str, TaskStatus]) -> str | None:

@@ -29,6 +29,7 @@ class EngineSettings(Message):
     finalize_reserve_seconds: float = Field(ge=0)
     event_stream_max_length: int = Field(ge=100)
     simulated_time_scale: float = Field(ge=0)
+    lean_chords: bool
 
 
 class RetentionSettings(Message):

@@ -1,0 +1,45 @@
+"""The chord of a batch as letters for the run store to send. See ``engine.lean_chords``.
+
+The counterpart of :func:`sigmax_planner.canvas.batch_chord`: the same messages, but for their body
+behind the last batch, which is the finaliser itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sigmax_planner.canvas import (
+    CLOSE_BATCH,
+    CONTROL_PRIORITY,
+    CONTROL_QUEUE,
+    FINALIZE_RUN,
+    RESEARCH_QUEUE,
+    RUN_RESEARCH,
+    message_priority,
+)
+from sigmax_planner.models import ResearchTask
+from sigmax_tasks.wire import Call, Letter, chord_letters
+
+
+def control_call(name: str, *args: str | int) -> Call:
+    """A control step: own queue, served first."""
+    return Call(name, args, CONTROL_QUEUE, CONTROL_PRIORITY, {})
+
+
+def lean_chord(
+    run_id: str, step: int, tasks: Sequence[ResearchTask], *, last: bool
+) -> list[Letter]:
+    """The letters of batch ``step``; ``last`` when no batch follows."""
+    header = [
+        Call(
+            RUN_RESEARCH,
+            (run_id, task.task_id),
+            RESEARCH_QUEUE,
+            message_priority(task.priority),
+            {},
+        )
+        for task in tasks
+    ]
+    if last:
+        return chord_letters(header, control_call(FINALIZE_RUN, run_id))
+    return chord_letters(header, control_call(CLOSE_BATCH, run_id, step + 1))
