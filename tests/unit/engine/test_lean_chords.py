@@ -45,11 +45,7 @@ def tasks_waiting(client: redis.Redis, queue: str = CONTROL_QUEUE) -> list[str]:
     return [json.loads(text)["headers"]["task"] for text in client.lrange(queue, 0, -1)]
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(BATCH), st.booleans(), st.booleans()), max_size=12
-    )
-)
+@given(st.lists(st.tuples(st.sampled_from(BATCH), st.booleans(), st.booleans()), max_size=12))
 def test_the_body_is_sent_once_when_the_last_outcome_of_its_batch_is_kept(
     steps: list[tuple[str, bool, bool]],
 ) -> None:
