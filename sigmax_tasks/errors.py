@@ -16,6 +16,7 @@ __all__ = [
     "EngineError",
     "HandlerError",
     "JournalError",
+    "ModelDebateError",
     "NeverHereError",
     "NoDecisionError",
     "NotOfferedError",
@@ -123,6 +124,10 @@ class TaskTimeoutError(SigmaxError):
     def __init__(self, limit_seconds: float) -> None:
         self.limit_seconds = limit_seconds
         super().__init__(f"timed out after {limit_seconds:g} s")
+
+
+class ModelDebateError(SigmaxError):
+    """The debate by a language model came to nothing; the rules hold it in its place."""
 
 
 class EngineError(SigmaxError):

@@ -14,18 +14,28 @@ from sigmax_planner.models import ResearchPlan
 from sigmax_planner.policy import PlanningPolicy
 from sigmax_tasks import clock
 from sigmax_tasks.budget import Account
+from sigmax_tasks.debates import Debates, Held
 from sigmax_tasks.errors import JournalError
 from sigmax_tasks.journal import Journal, JournalQuery
-from sigmax_tasks.models.decision import Cost, RunRecord
+from sigmax_tasks.llm.hearing import BY_LLM
+from sigmax_tasks.models.decision import Cost, RunRecord, ValidationReport
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.journal import JournalEntry
-from sigmax_tasks.models.research import RunSummary, TaskDetail, TaskOutcome, TaskStatus
+from sigmax_tasks.models.research import (
+    ResearchBundle,
+    RunSummary,
+    TaskDetail,
+    TaskOutcome,
+    TaskStatus,
+)
 from sigmax_tasks.runner import ended, worker_identity
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.stages.aggregate import aggregate
 from sigmax_tasks.stages.calibrate import calibrate
-from sigmax_tasks.stages.chain import run_chain
+from sigmax_tasks.stages.chain import conclude as decide_on
 from sigmax_tasks.stages.compare import compare
+from sigmax_tasks.stages.debate import debate
+from sigmax_tasks.stages.validate import validate
 from sigmax_tasks.store import OpenRun, RunStore
 
 logger = logging.getLogger(__name__)
@@ -41,12 +51,15 @@ def conclude(
     unfinished_reason: str,
     *,
     day_limit_usd: Decimal | None = None,
+    debates: Debates | None = None,
 ) -> bool:
     """Decide on what there is and close the run; True for the one caller whose record is kept.
 
     Tasks without an outcome are given one: ``failed`` if they had started, else ``skipped``, with
     ``unfinished_reason``. ``day_limit_usd`` is the cluster's own limit of a day. Behind the
-    decision the run spends nothing more.
+    decision the run spends nothing more. A debate by a model is held with ``debates``; without
+    them, or where it comes to nothing, the rules hold it. While another worker debates, this one
+    leaves the run alone.
     """
     state, outcomes = store.standing(run.run_id)
     if state is None or state.state != "open":
@@ -64,12 +77,19 @@ def conclude(
     kept = tuple(outcomes[task.task_id] for task in run.plan.tasks if task.task_id in outcomes)
     day_limits = (settings.planning.performance.max_cost_per_day, day_limit_usd)
     account = store.account(run, *day_limits)
+    held: Held | None = None
+    if settings.decision.debate.method == BY_LLM:
+        debates = debates or Debates(store, settings, None, None)
+        held = debates.hold(run, *_case_of(settings, run, kept), account)
+        if held is None:
+            return False
     record = make_record(
         settings,
         run,
         kept,
         partial=bool(unfinished),
         settle=lambda: settled_cost(store, run, account),
+        held=held,
     )
     entry: JournalEntry | None = None
     # Timed no-ops decide on nothing: such a run is not one to remember or to compare with.
@@ -130,21 +150,19 @@ def make_record(
     *,
     partial: bool,
     settle: Callable[[], Cost] | None = None,
+    held: Held | None = None,
 ) -> RunRecord:
     """The decision with everything about how it came to be.
 
     ``settle`` is asked for the cost behind the decision chain, which may spend; without it the
-    cost is what the outcomes say.
+    cost is what the outcomes say. ``held`` is the debate where a model was to hold it; without it
+    the rules do.
     """
     policy = settings.planning
-    bundle = aggregate(
-        run.plan,
-        outcomes,
-        symbol=run.request.symbol,
-        as_of=run.request.as_of or run.created_at,
-        data_mode=run.request.data_mode,
-    )
-    decision = run_chain(bundle, policy.profile(run.request.risk_profile), settings.decision)
+    bundle, report = _case_of(settings, run, outcomes)
+    held = held or Held(debate(bundle, report, settings.decision))
+    profile = policy.profile(run.request.risk_profile)
+    decision = decide_on(bundle, report, held.record, profile, settings.decision)
     cost = (
         settle()
         if settle is not None
@@ -164,10 +182,26 @@ def make_record(
         decision=decision,
         plan=run.plan,
         research=summarise(run.plan, outcomes, run.created_at, finished_at, cost, policy),
-        cost=cost,
+        cost=cost.model_copy(update={"llm_usd": held.spent_usd}),
         settings_hash=run.settings_hash,
         versions=versions(),
+        model_answers=held.answers,
     )
+
+
+def _case_of(
+    settings: Settings, run: OpenRun, outcomes: Sequence[TaskOutcome]
+) -> tuple[ResearchBundle, ValidationReport]:
+    """What the decision is made on, and whether it is good enough."""
+    bundle = aggregate(
+        run.plan,
+        outcomes,
+        symbol=run.request.symbol,
+        as_of=run.request.as_of or run.created_at,
+        data_mode=run.request.data_mode,
+    )
+    profile = settings.planning.profile(run.request.risk_profile)
+    return bundle, validate(bundle, profile, settings.decision)
 
 
 def summarise(

@@ -13,13 +13,22 @@ from typing import Any
 from sigmax_planner.models import ResearchTask
 from sigmax_tasks.errors import ReplayMismatchError
 from sigmax_tasks.handlers import load_handler
-from sigmax_tasks.models.decision import Decision, RunRecord
+from sigmax_tasks.llm.hearing import hold_from_answers
+from sigmax_tasks.models.decision import DebateRecord, Decision, RunRecord, ValidationReport
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.observations import Observation
-from sigmax_tasks.models.research import Finding, ResearchInputs, TaskOutcome, TaskStatus
+from sigmax_tasks.models.policy import DecisionPolicy
+from sigmax_tasks.models.research import (
+    Finding,
+    ResearchBundle,
+    ResearchInputs,
+    TaskOutcome,
+    TaskStatus,
+)
 from sigmax_tasks.settings import DecidingSettings
 from sigmax_tasks.stages.aggregate import aggregate
-from sigmax_tasks.stages.chain import conclude, run_chain
+from sigmax_tasks.stages.chain import conclude
+from sigmax_tasks.stages.debate import debate
 from sigmax_tasks.stages.privacy import Redactor, phrases_in_observations
 from sigmax_tasks.stages.validate import validate
 
@@ -109,7 +118,8 @@ def replay(
     """aggregate, validate, debate, analyse, assess_risk, privacy, size, decide on a kept run.
 
     The settings are those of the run, with ``KEY=VALUE`` overrides on top; nothing of this
-    machine's configuration is asked for. A debate that was not held by rules is taken as recorded.
+    machine's configuration is asked for. A model's debate is held again from its kept answers;
+    where what it would be asked is not what it was, its debate is taken as recorded.
     ``from_observations`` runs the research again first; a task whose research cannot be run keeps
     its finding. ``trusted_handlers`` are handlers besides our own that a file may name.
     """
@@ -141,10 +151,21 @@ def decide_again(
     )
     profile = settings.planning.profile(dossier.request.risk_profile)
     policy = settings.decision
-    if recorded.debate.method == BY_RULES:
-        return run_chain(bundle, profile, policy)
     report = validate(bundle, profile, policy)
-    return conclude(bundle, report, recorded.debate, profile, policy)
+    held = _debate_again(dossier, bundle, report, policy)
+    return conclude(bundle, report, held, profile, policy)
+
+
+def _debate_again(
+    dossier: Dossier, bundle: ResearchBundle, report: ValidationReport, policy: DecisionPolicy
+) -> DebateRecord:
+    recorded = dossier.record.decision.debate
+    if recorded.method == BY_RULES:
+        # Where a model was to hold it, what is known of that is a fact of the run.
+        return debate(bundle, report, policy).model_copy(update={"llm": recorded.llm})
+    answers = dossier.record.model_answers
+    again = hold_from_answers(bundle, report, policy, dossier.observations, answers)
+    return again if again is not None else recorded
 
 
 def run_research_again(

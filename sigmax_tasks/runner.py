@@ -19,8 +19,10 @@ from sigmax_planner.models import DataMode, ResearchTask
 from sigmax_tasks import clock
 from sigmax_tasks.budget import Allowance
 from sigmax_tasks.clock import Deadline, RunClock
+from sigmax_tasks.debates import Debates
 from sigmax_tasks.errors import SigmaxError, SpendRefusedError, TaskTimeoutError
 from sigmax_tasks.handlers import Handler, load_handler
+from sigmax_tasks.llm.chat import ChatEndpoint
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.observations import Missing, Observation
 from sigmax_tasks.models.research import (
@@ -81,6 +83,7 @@ class TaskRunner:
 
     With ``client``, the Redis of the cluster, limits and answers are shared with all its workers.
     ``day_limit_usd`` is the cluster's own limit of a day, beside that of the settings.
+    ``debates`` holds the debates of their runs that a model is to hold.
     """
 
     def __init__(
@@ -95,12 +98,16 @@ class TaskRunner:
         self._store = store
         self._settings = settings
         self._day_limits = (performance.max_cost_per_day, day_limit_usd)
+        shared = None if client is None else shared_desk(settings, client)
         self._desk = SourceDesk(
             settings.sources,
             max_concurrent_calls=performance.max_concurrent_api_calls,
             max_response_bytes=performance.max_memory_per_task_mb * 1_000_000,
-            shared=None if client is None else shared_desk(settings, client),
+            shared=shared,
         )
+        gate = None if shared is None else shared.gate
+        model = ChatEndpoint(settings.decision.debate.llm, self._desk.http, settings.sources, gate)
+        self.debates = Debates(store, settings, model, client)
 
     def close(self) -> None:
         self._desk.close()

@@ -136,9 +136,15 @@ def finalize_run(run_id: str, unfinished_reason: str = _LAST_BATCH_DONE) -> None
     place = workplace()
     run = place.recall(run_id)
     if run is not None:
-        own, _ = place.of(run)
-        cap = place.settings.planning.performance.max_cost_per_day
-        conclude(place.store, own, run, unfinished_reason, day_limit_usd=cap)
+        own, runner = place.of(run)
+        conclude(
+            place.store,
+            own,
+            run,
+            unfinished_reason,
+            day_limit_usd=place.settings.planning.performance.max_cost_per_day,
+            debates=runner.debates,
+        )
 
 
 def open_batch(place: Workplace, run: OpenRun, step: int) -> None:

@@ -12,6 +12,7 @@ from sigmax_planner.planner import create_plan
 from sigmax_tasks import clock
 from sigmax_tasks.errors import UnknownKeyError
 from sigmax_tasks.handlers import check_handlers
+from sigmax_tasks.llm.readiness import check_key, readiness_line
 from sigmax_tasks.redact import names_secret, redact_url
 from sigmax_tasks.settings import LoadedSettings
 from sigmax_tasks.settings.layers import flatten
@@ -46,7 +47,10 @@ def effective_values(loaded: LoadedSettings, key: str | None) -> tuple[Effective
 
 
 def check_configuration(loaded: LoadedSettings) -> list[str]:
-    """A line per profile and schedule; raises the first problem. Loading checks the settings."""
+    """A line per profile and schedule, and one on the debate; raises the first problem.
+
+    Loading has checked the settings.
+    """
     settings = loaded.settings
     check_handlers(
         [task for name in settings.planning.profiles for task in _plan(loaded, name).tasks]
@@ -55,6 +59,8 @@ def check_configuration(loaded: LoadedSettings) -> list[str]:
         f"profile {name}: {_plan(loaded, name).summary.removeprefix('Research plan created: ')}"
         for name in settings.planning.profiles
     ]
+    check_key(settings.decision.debate)
+    lines.append(readiness_line(settings.decision.debate))
     now = clock.now()
     for name, entry in settings.schedule.schedules.items():
         coming = crontab_of(name, entry).next_after(now)

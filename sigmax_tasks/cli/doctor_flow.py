@@ -9,7 +9,8 @@ from typing import Any
 from sigmax_tasks import clock
 from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cluster import running_cluster
-from sigmax_tasks.errors import ClusterUnreachableError
+from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError
+from sigmax_tasks.llm.readiness import check_key, readiness_line
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.report.doctor_view import ClusterHealth, doctor_view
 from sigmax_tasks.report.terminal import Terminal
@@ -38,6 +39,7 @@ def examine(settings: Settings, broker: str | None, *, providers: bool, as_json:
             redis_version=str(server.get("redis_version", "unknown")),
             answers_in_ms=round((clock.monotonic() - began) * 1000, 1),
             workers=RunStore(client, settings.runtime).workers(),
+            debate=_debate_line(settings),
         )
         found = desk_status(client, settings.sources) if providers else ()
     terminal = Terminal.of_streams()
@@ -46,6 +48,16 @@ def examine(settings: Settings, broker: str | None, *, providers: bool, as_json:
     else:
         terminal.result(doctor_view(health, found, clock.now()))
     return ExitCode.OK if health.workers else ExitCode.UNREACHABLE
+
+
+def _debate_line(settings: Settings) -> str:
+    """Who holds the debates; says so where the key is not in the environment here."""
+    line = readiness_line(settings.decision.debate).removeprefix("debate: ")
+    try:
+        check_key(settings.decision.debate)
+    except ConfigurationError as error:
+        return f"{line}; here {error}: without it a worker lets the rules take over"
+    return line
 
 
 def _as_json(health: ClusterHealth, providers: tuple[ProviderStatus, ...] | None) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from sigmax_tasks.client import Client, SubmittedRun
 from sigmax_tasks.cluster import Cluster, open_cluster, running_cluster
 from sigmax_tasks.errors import ConfigurationError, RunNotFoundError, SigmaxError
 from sigmax_tasks.handlers import check_handlers
+from sigmax_tasks.llm.readiness import check_key
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.report.decision_view import banner_text, run_header, runs_header
 from sigmax_tasks.report.numbers import data_banner
@@ -90,6 +91,10 @@ def submit_runs(
                     f"--{name} waits for the decision, and --no-wait does not",
                     advice=f"leave one out; sigmax {name} writes a run later",
                 )
+    running = running_cluster(settings, broker)
+    if running is None:
+        # The private worker gets the environment of this command; others have their own.
+        check_key(settings.decision.debate)
     runs = len(submission.requests)
     export_target = report_target = None
     if export_to is not None:
@@ -99,7 +104,6 @@ def submit_runs(
     with data_server(submission) as served:
         if served.starts_server:
             terminal.log(f"data server started on {served.requests[0].source_root}")
-        running = running_cluster(settings, broker)
         if running is None:
             terminal.log("no broker configured: starting a private Redis and worker")
         elif running.kind == "local":

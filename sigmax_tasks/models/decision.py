@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 
 from pydantic import Field
 
 from sigmax_planner.models import DataMode, Message, ResearchPlan, Symbol, Usd, UtcTime
+from sigmax_tasks.models.debate import ModelAnswer, ModelDebate
 from sigmax_tasks.models.research import RunSummary
 
 
@@ -59,7 +61,11 @@ class Case(Message):
 
 
 class DebateRecord(Message):
-    """Bull against bear. ``net`` in [-1, 1]; ``arithmetic`` shows how it came about."""
+    """Bull against bear. ``net`` in [-1, 1]; ``arithmetic`` shows how it came about.
+
+    ``method`` says who held it: ``rules`` or ``llm``. ``llm`` is there where a model was to hold
+    it, also where the rules took over.
+    """
 
     bull: Case
     bear: Case
@@ -67,6 +73,7 @@ class DebateRecord(Message):
     net: float = Field(ge=-1, le=1)
     arithmetic: str
     method: str = "rules"
+    llm: ModelDebate | None = None
 
 
 class Contribution(Message):
@@ -193,9 +200,9 @@ class Decision(Message):
 class Cost(Message):
     """USD of a run: planned, spent, allowed (None: no limit).
 
-    ``actual_usd`` is all that was paid for, by workers that died on the way as well.
-    ``day_spent_usd`` is what the runs of its day had spent when it ended, this one included, where
-    they have a limit.
+    ``actual_usd`` is all that was paid for, by workers that died on the way as well; ``llm_usd`` of
+    it went to a language model. ``day_spent_usd`` is what the runs of its day had spent when it
+    ended, this one included, where they have a limit.
     """
 
     estimated_usd: Usd
@@ -203,6 +210,7 @@ class Cost(Message):
     limit_usd: Usd | None = None
     day_spent_usd: Usd | None = None
     day_limit_usd: Usd | None = None
+    llm_usd: Usd = Decimal(0)
 
 
 class Previous(Message):
@@ -239,7 +247,8 @@ class RunRecord(Message):
     """The whole result of a run: decision, plan, summary and cost. What is kept and exported.
 
     ``previous`` and ``calibration`` come from the journal and are no part of the decision or its
-    hash; None where there is no history (or, for ``calibration``, too little).
+    hash; None where there is no history (or, for ``calibration``, too little). ``model_answers``
+    are what a language model said in the debate, in the order asked.
     """
 
     run_id: str
@@ -255,3 +264,4 @@ class RunRecord(Message):
     versions: dict[str, str]
     previous: Previous | None = None
     calibration: Calibration | None = None
+    model_answers: tuple[ModelAnswer, ...] = ()

@@ -6,12 +6,13 @@ Stages take a :class:`DecisionPolicy` as an argument; whoever reads the YAML mak
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from sigmax_planner.errors import UnknownNameError
 from sigmax_planner.models import Message, Symbol, TaskId, TaskPriority
+from sigmax_tasks.models.llm_policy import LlmPolicy
 from sigmax_tasks.redact import PERSONAL_DATA, PersonalData
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -98,19 +99,29 @@ class ValidationPolicy(Message):
 
 
 class DebatePolicy(Message):
-    """Rules of the debate.
+    """Rules of the debate. ``method`` says who holds it; the rules stand in for a model.
 
     ``prior`` is weight that speaks for neither side. A rebuttal takes at most ``rebuttal_max`` of
     an argument's weight. A trend against a side is a ground of force ``trend_force``, the best
     contrary argument of another task one of ``other_task_force`` x its share of the two weights.
     """
 
+    method: Literal["rules", "llm"] = "rules"
     rounds: Annotated[int, Field(ge=0, le=20)] = 2
     prior: Positive = 0.10
     rebuttal_max: Share = 0.5
     trend_force: Share = 0.4
     other_task_force: Share = 0.5
     trend_label: MetricRef = "technical.trend"
+    llm: LlmPolicy = LlmPolicy()
+
+    @model_validator(mode="after")
+    def _model_is_named(self) -> Self:
+        if self.method == "llm" and not (self.llm.base_url and self.llm.model):
+            raise ValueError(
+                "method llm needs llm.base_url (such as http://127.0.0.1:11434/v1) and llm.model"
+            )
+        return self
 
 
 class AnalysisPolicy(Message):

@@ -21,6 +21,7 @@ from sigmax_tasks.models.decision import (
 from sigmax_tasks.models.research import RunSummary
 from sigmax_tasks.report.journal_view import history_parts
 from sigmax_tasks.report.layout import Bar, block, bullets, grid, indented, plain_table
+from sigmax_tasks.report.model_debate_view import model_debate_parts
 from sigmax_tasks.report.numbers import (
     count,
     data_banner,
@@ -251,7 +252,7 @@ def _debate(decision: Decision) -> list[RenderableType]:
     for name, case in (("For a rise", debate.bull), ("For a fall", debate.bear)):
         parts += [*_case(name, case), Text()]
     parts.append(Text(f"net {debate.net:+.2f}: {clean_text(debate.arithmetic)}", style="dim"))
-    return parts
+    return parts + model_debate_parts(debate.llm, whole=False)
 
 
 def _case(name: str, case: Case) -> list[RenderableType]:
@@ -310,7 +311,8 @@ def _research_line(research: RunSummary) -> str:
 
 def _cost_line(cost: Cost) -> str:
     limit = "no limit" if cost.limit_usd is None else f"limit {money(cost.limit_usd)}"
-    line = f"estimated {money(cost.estimated_usd)}, actual {money(cost.actual_usd)}, {limit}"
+    model = f" ({money(cost.llm_usd)} on the model)" if cost.llm_usd else ""
+    line = f"estimated {money(cost.estimated_usd)}, actual {money(cost.actual_usd)}{model}, {limit}"
     if cost.day_limit_usd is not None and cost.day_spent_usd is not None:
         line += f"; {money(cost.day_spent_usd)} of {money(cost.day_limit_usd)} spent that day"
     return line

@@ -16,12 +16,13 @@ from sigmax_tasks.report.text import clean_text
 
 @dataclass(frozen=True)
 class ClusterHealth:
-    """What the broker answers, and who works for it (``host:pid``)."""
+    """What the broker answers, who works for it (``host:pid``), and who holds the debates."""
 
     broker: str
     redis_version: str
     answers_in_ms: float
     workers: tuple[str, ...]
+    debate: str = ""
 
 
 class ProviderFacts(Protocol):
@@ -80,6 +81,8 @@ def doctor_view(
         parts.append(
             Text("  none; start one with: celery -A sigmax_tasks worker", style="bold yellow")
         )
+    if health.debate:
+        parts.append(Text.assemble(("Debate   ", "bold"), clean_text(health.debate)))
     known = [status for status in providers if status.reachable is not None]
     for simulated, name in ((False, "Providers"), (True, "Simulated or replayed providers")):
         shown = [status for status in known if status.simulated is simulated]

@@ -12,6 +12,7 @@ from sigmax_tasks.models.decision import Action, Decision, Previous, RunRecord, 
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.report.gauge_chart import gauge
 from sigmax_tasks.report.journal_view import calibration_text
+from sigmax_tasks.report.model_debate_view import model_line, suspicion_line
 from sigmax_tasks.report.numbers import (
     MISSING,
     count,
@@ -114,6 +115,9 @@ def build_page(dossier: Dossier) -> Page:
             f"by {debate.method}, {count(debate.rounds, 'rebuttal round')}, net {debate.net:+.4f}"
         ),
         arithmetic=debate.arithmetic,
+        model_line=model_line(debate.llm) if debate.llm else "",
+        suspicion=suspicion_line(debate.llm) if debate.llm else "",
+        model=debate.llm,
         gauges=_gauges(report),
         validation_line=_validation_line(dossier, report),
         validated=report.passed,
@@ -363,7 +367,11 @@ def _cost_facts(record: RunRecord) -> tuple[Fact, ...]:
     cost = record.cost
     limit = "none" if cost.limit_usd is None else money(cost.limit_usd)
     facts = (
-        Fact("Actual", money(cost.actual_usd), "spent"),
+        Fact(
+            "Actual",
+            money(cost.actual_usd),
+            f"spent, {money(cost.llm_usd)} on the model" if cost.llm_usd else "spent",
+        ),
         Fact("Estimated", money(cost.estimated_usd), "before the run"),
         Fact("Limit", limit, "a decision"),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from sigmax_tasks.models.debate import ModelDebate
 from sigmax_tasks.models.decision import Gap
 from sigmax_tasks.report.page_tables import (
     ArgumentRow,
@@ -108,6 +109,9 @@ class Page:
     bear_total: str
     debate_line: str
     arithmetic: str
+    model_line: str
+    suspicion: str
+    model: ModelDebate | None
     gauges: tuple[Markup, ...]
     validation_line: str
     validated: bool

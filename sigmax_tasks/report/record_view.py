@@ -23,6 +23,7 @@ from sigmax_tasks.report.decision_view import (
 )
 from sigmax_tasks.report.journal_view import history_parts
 from sigmax_tasks.report.layout import block, bullets, grid, indented, plain_table
+from sigmax_tasks.report.model_debate_view import model_debate_parts
 from sigmax_tasks.report.numbers import MISSING, count, money, percent, price, time_text
 from sigmax_tasks.report.text import clean_text
 
@@ -220,7 +221,7 @@ def _debate(record: RunRecord) -> list[RenderableType]:
         parts += block(name, indented(_arguments(case)), note=f"total {case.total:.2f}")
     words = f"net {debate.net:+.2f} after {count(debate.rounds, 'round')} ({debate.method}): "
     parts.append(Text(words + clean_text(debate.arithmetic, limit=1000), style="dim"))
-    return parts
+    return parts + model_debate_parts(debate.llm, whole=True)
 
 
 def _arguments(case: Case) -> RenderableType:

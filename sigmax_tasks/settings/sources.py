@@ -22,15 +22,12 @@ from pydantic import (
 
 from sigmax_planner.models import Symbol
 from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
+from sigmax_tasks.models.limits import LimitText
 from sigmax_tasks.models.observations import DataNeed
 
 ProviderId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Coin = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,15}$")]
 OptionValue = str | int | float | bool
-
-_ONE_LIMIT = r"[1-9][0-9]{0,8} ?(/|per) ?([1-9][0-9]{0,5} ?)?(second|minute|hour|day)s?"
-LimitText = Annotated[str, Field(pattern=rf"^{_ONE_LIMIT}(; ?{_ONE_LIMIT}){{0,3}}$")]
-"""Limits in the notation of the limits library: ``5/second``, ``10 per 6 seconds; 300/hour``."""
 
 
 def check_base_url(url: str) -> str:

@@ -100,6 +100,11 @@ class SourceDesk:
             thread_name_prefix="sources",
         )
 
+    @property
+    def http(self) -> HttpClient:
+        """The client of this process."""
+        return self._http
+
     def close(self) -> None:
         """Stop taking work and close the connections, the shared desk too; safe to call twice."""
         self._pool.shutdown(wait=False, cancel_futures=True)

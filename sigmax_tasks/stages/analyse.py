@@ -178,4 +178,6 @@ def _judge(record: DebateRecord, side: int) -> str:
         verdict = "the debate leans the other way: the view stands on the findings' own strength"
     else:
         verdict = "the debate takes no side"
-    return f"judge: net {record.net:+.4f} by {record.method}; {verdict}"
+    fallback = record.llm.fallback if record.llm else ""
+    instead = f" in place of the model ({fallback})" if fallback else ""
+    return f"judge: net {record.net:+.4f} by {record.method}{instead}; {verdict}"

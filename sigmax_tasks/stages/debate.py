@@ -72,17 +72,16 @@ def debate(
     heard = min(policy.debate.rounds, max(len(side) for side in sides.values()))
     bull = _case(BULL, sides[BULL], sides[BEAR], rules)
     bear = _case(BEAR, sides[BEAR], sides[BULL], rules)
-    prior = policy.debate.prior
-    net = exact((bull.total - bear.total) / (bull.total + bear.total + prior))
-    return DebateRecord(
-        bull=bull,
-        bear=bear,
-        rounds=heard,
-        net=net,
-        arithmetic=(
-            f"({bull.total:.4f} bull - {bear.total:.4f} bear) / "
-            f"({bull.total:.4f} + {bear.total:.4f} + {prior:g} prior) = {net:+.4f}"
-        ),
+    net, arithmetic = judged(bull.total, bear.total, policy.debate.prior)
+    return DebateRecord(bull=bull, bear=bear, rounds=heard, net=net, arithmetic=arithmetic)
+
+
+def judged(bull: float, bear: float, prior: float) -> tuple[float, str]:
+    """The judge's net from the totals of both cases, and its arithmetic in words."""
+    net = exact((bull - bear) / (bull + bear + prior))
+    return net, (
+        f"({bull:.4f} bull - {bear:.4f} bear) / "
+        f"({bull:.4f} + {bear:.4f} + {prior:g} prior) = {net:+.4f}"
     )
 
 

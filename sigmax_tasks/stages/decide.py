@@ -74,6 +74,7 @@ def decide(
             ),
             *_arguments(record.bull),
             *_arguments(record.bear),
+            *_model(record),
             *_gaps(report),
         ),
         vetoes=risk.vetoes,
@@ -98,9 +99,15 @@ def decide(
 
 
 def canonical_json(decision: Decision) -> str:
-    """What the hash is taken of: sorted keys, no spaces, ASCII, floats as Python writes them."""
+    """What the hash is taken of: sorted keys, no spaces, ASCII, floats as Python writes them.
+
+    The part of a model is in it where one was asked for.
+    """
+    content = decision.model_dump(mode="json", exclude={"decision_hash"})
+    if content["debate"]["llm"] is None:
+        del content["debate"]["llm"]
     return json.dumps(
-        decision.model_dump(mode="json", exclude={"decision_hash"}),
+        content,
         sort_keys=True,
         separators=(",", ":"),
         ensure_ascii=True,
@@ -161,6 +168,22 @@ def _arguments(case: Case) -> Iterator[str]:
 
 def _argument(side: str, argument: Argument) -> str:
     return f"{side} {argument.weight:.4f}: {argument.claim} [{argument.evidence_id}]"
+
+
+def _model(record: DebateRecord) -> Iterator[str]:
+    """What there is to know of a debate by a model, besides its arguments."""
+    facts = record.llm
+    if facts is None:
+        return
+    if facts.fallback:
+        yield f"debate held by rules in place of {facts.model}: {facts.fallback}"
+    if facts.struck_count:
+        yield f"{facts.struck_count} statements of {facts.model} were struck out"
+    if facts.suspicious:
+        yield (
+            f"{len(facts.suspicious)} texts from outside read like instructions to a model "
+            "and were held back from it"
+        )
 
 
 def _gaps(report: ValidationReport) -> Iterator[str]:

@@ -106,10 +106,10 @@ class Redactor:
 def phrases_in(texts: Iterable[str], policy: PrivacyPolicy) -> tuple[PhraseCount, ...]:
     """In how many of the texts each phrase of the policy stands; those that stand in none are left
     out."""
-    phrases = {phrase: _words(phrase) for phrase in dict.fromkeys(policy.compliance_phrases)}
+    phrases = {phrase: words_of(phrase) for phrase in dict.fromkeys(policy.compliance_phrases)}
     counts: Counter[str] = Counter()
     for text in texts:
-        words = _words(text)
+        words = words_of(text)
         counts.update(
             phrase
             for phrase, wanted in phrases.items()
@@ -169,7 +169,7 @@ def _listed(places: Sequence[str]) -> str:
     return places[0] if len(places) == 1 else f"{', '.join(places[:-1])} and {places[-1]}"
 
 
-def _words(text: str) -> str:
+def words_of(text: str) -> str:
     """Lower case, words parted by single spaces."""
     visible = unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).casefold()
     return " ".join(_WORD.findall(visible))
