@@ -95,6 +95,11 @@ class ChatServer:
         self._server.shutdown()
         self._server.server_close()
 
+    @staticmethod
+    def wait(seconds: float) -> None:
+        """For answers that wait for something."""
+        time.sleep(seconds)
+
     def _handler(chat) -> type[BaseHTTPRequestHandler]:  # noqa: N805  # self is the handler
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"

@@ -45,10 +45,15 @@ def nested(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from nested(inner)
 
 
-def test_every_knob_is_read_by_a_stage_or_by_the_policy_itself() -> None:
-    code = "\n".join(
-        path.read_text(encoding="utf-8") for path in (ROOT / "sigmax_tasks" / "stages").glob("*.py")
-    ) + (ROOT / "sigmax_tasks" / "models" / "policy.py").read_text(encoding="utf-8")
+def test_every_knob_is_read_by_a_stage_by_the_model_or_by_the_policy_itself() -> None:
+    package = ROOT / "sigmax_tasks"
+    files = [
+        *(package / "stages").glob("*.py"),
+        *(package / "llm").glob("*.py"),
+        package / "models" / "policy.py",
+        package / "debates.py",
+    ]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in files)
     priorities = {"CRITICAL", "HIGH", "MEDIUM", "LOW"}  # read by value in ByPriority.of
     for name in set(fields(DecisionPolicy, set())) - priorities:
         assert re.search(rf"\.{name}\b", code), f"nothing reads {name}"
