@@ -14,13 +14,12 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sigmax_tasks.errors import BadPayloadError, ModelDebateError
+from sigmax_tasks.errors import ModelDebateError
 from sigmax_tasks.llm.brief import Brief, Exhibit
 from sigmax_tasks.llm.numbers_check import unfounded_numbers
 from sigmax_tasks.llm.prompts import MOST_CLAIMS, Objection
 from sigmax_tasks.llm.untrusted import reads_like_an_instruction
 from sigmax_tasks.models.debate import ModelClaim, Speaker, StruckClaim
-from sigmax_tasks.sources.answers import parse_json
 
 MOST_TEXT = 400
 MOST_SUMMARY = 600
@@ -154,19 +153,14 @@ def take_verdict(content: str, brief: Brief, minutes: Minutes) -> None:
 def _form(form: type[_Form], content: str) -> _Form:
     fenced = _FENCE.match(content)
     try:
-        data = parse_json("llm", (fenced[1] if fenced else content).encode("utf-8", "replace"))
-        return form.model_validate(data)
-    except BadPayloadError as error:
-        raise ModelDebateError(f"its answer is {_about(error.problem)}") from error
+        # The parser bounds the depth, and the length of an answer is bounded where it is read.
+        return form.model_validate_json(fenced[1] if fenced else content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise ModelDebateError("its answer is not JSON") from error
         place = ".".join(str(part) for part in first["loc"]) or "its answer"
         raise ModelDebateError(f"its answer is not of the form asked for: {place}") from error
-
-
-def _about(problem: str) -> str:
-    """Without the start of what it said instead."""
-    return problem.partition(": starts with")[0]
 
 
 def _statement(form: type[_Form], item: object, speaker: Speaker, minutes: Minutes) -> _Form | None:

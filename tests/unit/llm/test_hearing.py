@@ -143,11 +143,11 @@ def test_the_arguments_are_those_of_the_rules_in_their_own_words() -> None:
     [
         ('{"claims": [{"evidence_ids": ["technical', "its answer is not JSON"),
         ("I would rather not.", "its answer is not JSON"),
-        ("<html>busy</html>", "its answer is a page of HTML or XML in place of JSON"),
+        ("<html>busy</html>", "its answer is not JSON"),
         ('{"action": "BUY"}', "its answer is not of the form asked for: claims"),
         ("[]", "its answer is not of the form asked for: its answer"),
-        ('{"claims": NaN}', "its answer is not JSON"),
-        ('{"claims": ' + "[" * 5000 + "]" * 5000 + "}", "its answer is JSON nested deeper than 32"),
+        ('{"claims": NaN}', "its answer is not of the form asked for: claims"),
+        ('{"claims": ' + "[" * 5000 + "]" * 5000 + "}", "its answer is not JSON"),
         (
             json.dumps({"claims": [{}] * 5000}),
             "its answer is not of the form asked for: claims",

@@ -36,7 +36,7 @@ def test_the_keys_are_those_of_the_interface() -> None:
         "sequential_seconds", "speedup", "tasks",
     } <= line["research"].keys()  # fmt: skip
     assert list(line["cost"]) == [
-        "estimated_usd", "actual_usd", "limit_usd", "day_spent_usd", "day_limit_usd"
+        "estimated_usd", "actual_usd", "limit_usd", "day_spent_usd", "day_limit_usd", "llm_usd"
     ]  # fmt: skip
     assert line["plan"].keys() >= PLAN_KEYS
 
@@ -79,6 +79,7 @@ def test_money_is_a_number_and_time_ends_in_z() -> None:
         "limit_usd": None,
         "day_spent_usd": None,
         "day_limit_usd": None,
+        "llm_usd": 0.0,
     }
     assert line["created_at"] == "2026-03-01T12:00:00Z"
     assert line["plan"]["estimated_cost"] == 0.19
