@@ -9,6 +9,7 @@ Keys of a run (all with a time to live from their creation):
 ``sigmax:ev:ID``           stream  progress events
 ``sigmax:lease:ID:TASK``   string  who runs the task right now, renewed while it runs
 ``sigmax:settings:HASH``   string  the settings of one or more runs
+``sigmax:worker:WORKER``   string  what a worker process says of itself, renewed while it lives
 ``sigmax:live``            zset    open runs by deadline (unix seconds)
 ``sigmax:finished``        zset    finished runs by time of decision
 ``sigmax:cost:ID``         hash    what it has spent and holds, where anything has a price
@@ -22,6 +23,7 @@ Keys of a run (all with a time to live from their creation):
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,6 +61,7 @@ from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.journal import JournalEntry
 from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
+from sigmax_tasks.models.worker import WorkerFacts
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.store_scripts import (
@@ -325,14 +328,33 @@ class RunStore:
                 pipe.llen(f"{queue}:{priority}" if priority else queue)
             return sum(cast("list[int]", pipe.execute()))
 
-    def greet(self, worker: str, seconds: float) -> None:
-        """A worker process says that it lives; it counts as gone ``seconds`` from now."""
+    def greet(self, worker: str, seconds: float, facts: WorkerFacts | None = None) -> float:
+        """A worker process says that it lives; it counts as gone ``seconds`` from now.
+
+        Returns the time of Redis in unix seconds.
+        """
         now = clock.now().timestamp()
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.zadd("sigmax:workers", {worker: now + seconds})
             pipe.zremrangebyscore("sigmax:workers", "-inf", now)
             pipe.expire("sigmax:workers", 3600)
-            pipe.execute()
+            if facts is not None:
+                life = max(1, math.ceil(seconds))
+                pipe.set(f"sigmax:worker:{worker}", facts.model_dump_json(), ex=life)
+            pipe.time()
+            whole, millionths = cast("tuple[int, int]", pipe.execute()[-1])
+        return whole + millionths / 1e6
+
+    def worker_facts(self) -> dict[str, WorkerFacts]:
+        """What the worker processes said of themselves lately, by ``host:pid``."""
+        workers = self.workers()
+        keys = [f"sigmax:worker:{worker}" for worker in workers]
+        texts = cast("list[str | None]", self._redis.mget(keys)) if keys else []
+        return {
+            worker: WorkerFacts.model_validate_json(text)
+            for worker, text in zip(workers, texts, strict=True)
+            if text is not None
+        }
 
     def workers(self) -> tuple[str, ...]:
         """``host:pid`` of worker processes that have been heard of lately."""

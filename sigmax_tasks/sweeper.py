@@ -7,7 +7,9 @@ It only sends steps that are safe to run twice.
 from __future__ import annotations
 
 import logging
+import platform
 import threading
+from importlib.metadata import version
 from typing import Any
 
 import redis
@@ -24,6 +26,7 @@ from sigmax_tasks import clock
 from sigmax_tasks.celery import app
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.models.worker import WorkerFacts
 from sigmax_tasks.runner import ended, worker_identity
 from sigmax_tasks.store import OpenRun, RunState
 from sigmax_tasks.tasks import Workplace, dispatch, workplace
@@ -39,7 +42,8 @@ FINALIZE_AGAIN_SECONDS = 5.0
 class Sweeper:
     """Looks after open runs once a round."""
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, place: Workplace, facts: WorkerFacts | None = None) -> None:
+        self._facts = facts
         self._place = place
         self._store = place.store
         self._engine = place.settings.runtime.engine
@@ -47,7 +51,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """One round over all open runs, unless another worker is at it."""
-        self._store.greet(worker_identity(), self._engine.sweep_interval_seconds * 5 + 5)
+        self._greet()
         if not self._store.take_watch(worker_identity(), self._engine.sweep_interval_seconds):
             return
         live = self._store.live_runs()
@@ -60,6 +64,15 @@ class Sweeper:
                 self._look_after(run, state, deadline)
         alive = {run_id for run_id, _ in live}
         self._noticed = {key: at for key, at in self._noticed.items() if key[0] in alive}
+
+    def _greet(self) -> None:
+        began = clock.now().timestamp()
+        life = self._engine.sweep_interval_seconds * 5 + 5
+        at_redis = self._store.greet(worker_identity(), life, self._facts)
+        if self._facts is not None:
+            middle = (began + clock.now().timestamp()) / 2
+            ahead = round(middle - at_redis, 3)
+            self._facts = self._facts.model_copy(update={"clock_ahead_seconds": ahead})
 
     def _look_after(self, run: OpenRun, state: RunState, deadline: float) -> None:
         now = clock.now().timestamp()
@@ -164,13 +177,26 @@ class Sweeper:
         return True
 
 
-def _watch(stop: threading.Event) -> None:
+def _facts_of(consumer: Any) -> WorkerFacts:
+    """Of this worker process. Celery's consumer knows its name and pool."""
+    pool = type(consumer.pool).__module__.rpartition(".")[2]
+    return WorkerFacts(
+        name=consumer.hostname,
+        package=version("sigmax-tasks"),
+        celery=version("celery"),
+        python=platform.python_version(),
+        pool={"thread": "threads"}.get(pool, pool),
+        concurrency=consumer.pool.limit or 0,
+    )
+
+
+def _watch(stop: threading.Event, facts: WorkerFacts) -> None:
     sweeper: Sweeper | None = None
     interval = 1.0
     while not stop.wait(interval):
         try:
             if sweeper is None:
-                sweeper = Sweeper(workplace())
+                sweeper = Sweeper(workplace(), facts)
                 interval = workplace().settings.runtime.engine.sweep_interval_seconds
             sweeper.sweep()
         except redis.RedisError as error:
@@ -183,9 +209,10 @@ _stop = threading.Event()
 
 
 @signals.worker_ready.connect
-def start_watching(**_: Any) -> None:
+def start_watching(sender: Any, **_: Any) -> None:
     """Start the watchdog of this worker process."""
-    threading.Thread(target=_watch, args=(_stop,), name="sigmax-sweeper", daemon=True).start()
+    arguments = (_stop, _facts_of(sender))
+    threading.Thread(target=_watch, args=arguments, name="sigmax-sweeper", daemon=True).start()
 
 
 @signals.worker_shutting_down.connect

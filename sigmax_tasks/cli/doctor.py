@@ -19,15 +19,15 @@ def doctor(
     config_dir: str | None,
     overrides: tuple[str, ...],
 ) -> int:
-    """Check the broker and the workers of the cluster.
+    """Check broker, workers, clocks, queues, configuration and data folder, and say what to do.
 
-    With --providers also what its workers know of each data provider: whether it answers, what is
+    With --providers also what the workers know of each data provider: whether it answers, what is
     left of its limits, its circuit breaker, its last error and how long it takes. Nothing is asked
-    of the providers for this.
+    of the providers for this. Exit code 4 when nothing can be researched, 2 for another problem.
     """
     # The engine and rich, which --help can do without.
     from sigmax_tasks.cli.doctor_flow import examine
     from sigmax_tasks.settings import load_settings
 
-    settings = load_settings(config_path(config_dir), overrides).settings
-    return examine(settings, broker, providers=providers, as_json=as_json)
+    loaded = load_settings(config_path(config_dir), overrides)
+    return examine(loaded, broker, providers=providers, as_json=as_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -14,15 +13,19 @@ from sigmax_tasks.report.layout import block, grid, indented, plain_table
 from sigmax_tasks.report.text import clean_text
 
 
-@dataclass(frozen=True)
-class ClusterHealth:
-    """What the broker answers, who works for it (``host:pid``), and who holds the debates."""
+class Found(Protocol):
+    """What is shown of a check."""
 
-    broker: str
-    redis_version: str
-    answers_in_ms: float
-    workers: tuple[str, ...]
-    debate: str = ""
+    @property
+    def area(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def said(self) -> str: ...
+    @property
+    def advice(self) -> str: ...
 
 
 class ProviderFacts(Protocol):
@@ -64,25 +67,22 @@ class ProviderFacts(Protocol):
     def last_error_at(self) -> datetime | None: ...
 
 
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
 def doctor_view(
-    health: ClusterHealth, providers: Sequence[ProviderFacts], now: datetime
+    broker: str, findings: Sequence[Found], providers: Sequence[ProviderFacts], now: datetime
 ) -> RenderableType:
-    """The cluster, then the providers that were asked, then those that were not in one line."""
-    parts: list[RenderableType] = [
-        Text.assemble(
-            ("Broker   ", "bold"),
-            f"{clean_text(health.broker)}  Redis {clean_text(health.redis_version)}, "
-            f"answers in {health.answers_in_ms:g} ms",
-        ),
-        Text.assemble(("Workers  ", "bold"), str(len(health.workers))),
-        *(Text(f"  {clean_text(worker)}") for worker in health.workers),
+    """The checks by area, then the providers that were asked, then those that were not."""
+    parts: list[RenderableType] = []
+    if broker:
+        parts += [Text.assemble(("Broker  ", "bold"), clean_text(broker)), Text()]
+    parts.append(_checks(findings))
+    counted = {state: sum(f.state == state for f in findings) for state in _STYLES}
+    parts += [
+        Text(),
+        Text(", ".join(f"{count} {state}" for state, count in counted.items()), style="bold"),
     ]
-    if not health.workers:
-        parts.append(
-            Text("  none; start one with: celery -A sigmax_tasks worker", style="bold yellow")
-        )
-    if health.debate:
-        parts.append(Text.assemble(("Debate   ", "bold"), clean_text(health.debate)))
     known = [status for status in providers if status.reachable is not None]
     for simulated, name in ((False, "Providers"), (True, "Simulated or replayed providers")):
         shown = [status for status in known if status.simulated is simulated]
@@ -95,6 +95,25 @@ def doctor_view(
     if unknown:
         parts += [Text(), Text(f"Not asked lately: {', '.join(unknown)}", style="dim")]
     return Group(*parts)
+
+
+def _checks(findings: Sequence[Found]) -> RenderableType:
+    """One row a check; what to do stands below what is said."""
+    table = grid(4)
+    table.columns[0].no_wrap = table.columns[2].no_wrap = True
+    area = ""
+    for finding in findings:
+        said = Text(clean_text(finding.said, limit=400))
+        if finding.advice:
+            said.append(f"\n{clean_text(finding.advice, limit=400)}", style="italic")
+        table.add_row(
+            Text(finding.area if finding.area != area else "", style="bold"),
+            clean_text(finding.name),
+            Text(finding.state, style=_STYLES[finding.state]),
+            said,
+        )
+        area = finding.area
+    return table
 
 
 def _table(providers: Sequence[ProviderFacts]) -> RenderableType:

@@ -1,0 +1,1 @@
+"""The checks of ``sigmax doctor``: each gives findings and changes nothing."""

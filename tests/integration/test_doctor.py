@@ -1,0 +1,55 @@
+"""``sigmax doctor`` on real processes: well, ill and away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from .conftest import Pool
+from .test_main_job import SIGMAX, run_cli
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_doctor_looks_at_a_cluster(make_pool: Callable[[], Pool], tmp_path: Path) -> None:
+    pool = make_pool()
+    client = redis.Redis.from_url(pool.url)
+    client.config_set("appendonly", "yes")
+
+    def doctor(*arguments: str, broker: str = pool.url):
+        return run_cli(
+            "doctor", *arguments, home=tmp_path, program=SIGMAX, SIGMAX_BROKER_URL=broker
+        )
+
+    lonely = doctor("--json")
+    assert lonely.returncode == 4
+    assert "none is heard of" in lonely.stdout
+
+    pool.start_worker("one")
+    pool.wait_for_workers(1)
+    well = doctor("--json")
+    seen = json.loads(well.stdout)
+    assert {c["name"]: c["said"] for c in seen["checks"] if c["state"] != "ok"} == {}
+    assert (well.returncode, seen["state"]) == (0, "ok")
+    said = {check["name"]: check["said"] for check in seen["checks"]}
+    assert said["alive"] == "1 with 8 places for tasks"
+    assert said["ping"] == "1 answer"
+    assert said["pool"] == "threads"
+    assert said["clocks of workers"] == "all as that of Redis"
+    assert said["password"] == "needed"
+
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    ill = doctor()
+    assert ill.returncode == 2
+    assert "set maxmemory-policy noeviction" in ill.stdout
+    client.close()
+
+    away = doctor("--json", broker="redis://:hunter2@127.0.0.1:1/0")
+    assert away.returncode == 4
+    assert "does not answer" in away.stdout
+    assert "hunter2" not in away.stdout + away.stderr
+    assert "Traceback" not in away.stderr
