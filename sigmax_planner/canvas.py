@@ -24,22 +24,15 @@ RESEARCH_QUEUE = "sigmax.research"
 CONTROL_QUEUE = "sigmax.control"
 
 CONTROL_PRIORITY = 0
-PRIORITY_STEPS = (0, 3, 6, 9)
-"""Message priorities on Redis: 0 is served first."""
+PRIORITY_STEPS = tuple(range(2 * len(TaskPriority)))
+"""Message priorities on Redis, the first is served first: CRITICAL to LOW, and the same behind."""
 PRIORITY_SEPARATOR = ":"
 """Between the name of a queue and a priority in the name of its Redis list."""
 
-_MESSAGE_PRIORITY = {
-    TaskPriority.CRITICAL: 0,
-    TaskPriority.HIGH: 3,
-    TaskPriority.MEDIUM: 6,
-    TaskPriority.LOW: 9,
-}
 
-
-def message_priority(priority: TaskPriority) -> int:
-    """The broker's priority of a task message."""
-    return _MESSAGE_PRIORITY[priority]
+def message_priority(priority: TaskPriority, *, behind: bool = False) -> int:
+    """The broker's priority of a task message; ``behind`` all that are not."""
+    return priority.rank + (len(TaskPriority) if behind else 0)
 
 
 def control_signature(app: Celery, name: str, *args: object) -> Any:
@@ -49,9 +42,17 @@ def control_signature(app: Celery, name: str, *args: object) -> Any:
     )
 
 
-def batch_chord(app: Celery, run_id: str, batch_index: int, tasks: Sequence[ResearchTask]) -> Any:
+def batch_chord(
+    app: Celery,
+    run_id: str,
+    batch_index: int,
+    tasks: Sequence[ResearchTask],
+    *,
+    behind: bool = False,
+) -> Any:
     """The chord of one batch: a task message each, then ``close_batch`` for the next index.
 
+    ``behind``: the tasks wait behind those of all runs that are not.
     ``tasks`` must not be empty (``ValueError``). A failure inside the header never loses the run:
     the error callback sends the advance step, which reads the truth from the store.
     """
@@ -63,7 +64,7 @@ def batch_chord(app: Celery, run_id: str, batch_index: int, tasks: Sequence[Rese
             args=(run_id, task.task_id),
             immutable=True,
             queue=RESEARCH_QUEUE,
-            priority=message_priority(task.priority),
+            priority=message_priority(task.priority, behind=behind),
         )
         for task in tasks
     ]

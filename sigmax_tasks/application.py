@@ -67,7 +67,7 @@ def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
             "unacked_restore_throttle": 1,
             "priority_steps": list(PRIORITY_STEPS),
             "sep": PRIORITY_SEPARATOR,
-            "queue_order_strategy": "priority",
+            "reserved_turn_every": runtime.worker.reserved_turn_every,
             "socket_keepalive": True,
             "health_check_interval": 25,
             "socket_connect_timeout": runtime.broker.connect_timeout_seconds,

@@ -1,5 +1,7 @@
 """The Redis transport of kombu with fewer objects and commands per message.
 
+It also serves tasks in an order of its own (turns.py).
+
 kombu makes a Redis client for each command it sends and takes or acknowledges a message in a
 transaction of four. Here each channel keeps one client, and either is one script. What stands in
 Redis stays the same, so stock workers can share the queues.
@@ -17,6 +19,10 @@ import redis
 from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps
+from kombu.utils.scheduling import priority_cycle
+
+from sigmax_planner.canvas import RESEARCH_QUEUE
+from sigmax_tasks.turns import serving_order
 
 # Keys: the index of messages at work, and their texts.
 TAKE = """
@@ -69,11 +75,32 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
         return self.channel.kept_client.register_script(ACKNOWLEDGE)
 
 
+class TakenTasks(priority_cycle):  # type: ignore[misc]  # kombu ships no types
+    """The queues in their order, and how many tasks this channel has taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = 0
+
+    def rotate(self, last_used: Any) -> None:
+        """kombu tells of each message it has taken, and from which queue."""
+        self.taken += last_used == RESEARCH_QUEUE
+
+
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no types
     """A channel whose commands share one thread-safe client over its pool of connections."""
 
     QoS = QoS
+    reserved_turn_every = 0
+    from_transport_options = (
+        *kombu_redis.Channel.from_transport_options,
+        "reserved_turn_every",
+    )
     _kept: redis.Redis | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._queue_cycle = TakenTasks()
 
     @property
     def kept_client(self) -> Any:
@@ -86,6 +113,28 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
         yield self.kept_client if client is None else client
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        """As kombu's, with our order: all control steps, then tasks by :func:`serving_order`."""
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        order = serving_order(
+            self.priority_steps, self._queue_cycle.taken, self.reserved_turn_every
+        )
+        keys = [
+            self._q_for_pri(queue, step)
+            for tasks in (False, True)
+            for step in (order if tasks else self.priority_steps)
+            for queue in queues
+            if (queue == RESEARCH_QUEUE) is tasks
+        ]
+        command = ["BRPOP", *keys, (self.brpop_timeout if timeout is None else timeout) or 0]
+        if self.global_keyprefix:
+            command = self.client._prefix_args(command)
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = time.monotonic()
+        self.client.connection.send_command(*command)
 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no types

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,7 +57,7 @@ class SubmittedRun:
 
 
 class Client:
-    """One connection to a cluster. Not for sharing between threads.
+    """One connection to a cluster. Not for sharing between threads. Its runs are one submission.
 
     ``app`` is the Celery application to send with, on a worker its own; else one is made.
     """
@@ -68,6 +69,7 @@ class Client:
         client = connect(broker_url, connect_timeout_seconds=runtime.broker.connect_timeout_seconds)
         self._redis = client
         self._store = RunStore(client, runtime)
+        self._submission = secrets.token_hex(8)
         self._owns_app = app is None
         self._facts: tuple[float, FactFinder] | None = None
         self._app = make_app(runtime, broker_url) if app is None else app
@@ -139,6 +141,7 @@ class Client:
             settings_hash=settings.snapshot_hash,
             created_at=created_at,
             deadline_at=created_at + timedelta(seconds=seconds),
+            submission=self._submission,
         )
         with reachable(self._url):
             self._store.create(run, settings.snapshot)

@@ -27,15 +27,23 @@ def control_call(name: str, *args: str | int) -> Call:
 
 
 def lean_chord(
-    run_id: str, step: int, tasks: Sequence[ResearchTask], *, last: bool
+    run_id: str,
+    step: int,
+    tasks: Sequence[ResearchTask],
+    *,
+    last: bool,
+    behind: bool = False,
 ) -> list[Letter]:
-    """The letters of batch ``step``; ``last`` when no batch follows."""
+    """The letters of batch ``step``; ``last`` when no batch follows.
+
+    ``behind``: its tasks wait behind those of all runs that are not.
+    """
     header = [
         Call(
             RUN_RESEARCH,
             (run_id, task.task_id),
             RESEARCH_QUEUE,
-            message_priority(task.priority),
+            message_priority(task.priority, behind=behind),
             {},
         )
         for task in tasks

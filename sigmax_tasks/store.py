@@ -12,6 +12,7 @@ Keys of a run (all with a time to live from their creation):
 ``sigmax:worker:WORKER``   string  what a worker process says of itself, renewed while it lives
 ``sigmax:live``            zset    open runs by deadline (unix seconds)
 ``sigmax:finished``        zset    finished runs by time of decision
+``sigmax:submission:ID``   zset    open runs that were submitted together, by deadline
 ``sigmax:cost:ID``         hash    what it has spent and holds, where anything has a price
 ``sigmax:spend...``        (more)  what all runs of a day have spent: see budget.py
 ``sigmax:samples:...``     list    what a task took in its latest runs (task_samples.py)
@@ -106,7 +107,7 @@ STATE_CANCELLED = "cancelled"
 
 @dataclass(frozen=True)
 class OpenRun:
-    """What stays the same about a run while it runs."""
+    """What stays the same about a run while it runs. ``submission`` is what it came with."""
 
     run_id: str
     request: AnalysisRequest
@@ -114,6 +115,7 @@ class OpenRun:
     settings_hash: str
     created_at: datetime
     deadline_at: datetime
+    submission: str = ""
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,7 @@ class RunStore:
             "state": STATE_OPEN,
             "step": -1,
             "step_at": run.created_at.timestamp(),
+            **({"submission": run.submission} if run.submission else {}),
         }
         most = self._runtime.engine.max_open_runs
         refused = self._create_script(
@@ -253,6 +256,7 @@ class RunStore:
                 f"sigmax:settings:{run.settings_hash}",
                 "sigmax:live",
                 TALLY_KEY,
+                *((f"sigmax:submission:{run.submission}",) if run.submission else ()),
             ],
             args=[
                 "" if most is None else most,
@@ -272,9 +276,11 @@ class RunStore:
 
     def load(self, run_id: str) -> OpenRun:
         """The fixed part of a run; :class:`RunNotFoundError` when it is not (or no longer) kept."""
-        names = ("request", "plan", "settings", "created_at", "deadline_at")
+        names = ("request", "plan", "settings", "created_at", "deadline_at", "submission")
         values = self._redis.hmget(f"sigmax:run:{run_id}", names)
-        request, plan, settings, created_at, deadline_at = cast("list[str | None]", values)
+        request, plan, settings, created_at, deadline_at, submission = cast(
+            "list[str | None]", values
+        )
         if not (request and plan and settings and created_at and deadline_at):
             raise RunNotFoundError(run_id, "the run store")
         return OpenRun(
@@ -284,6 +290,7 @@ class RunStore:
             settings_hash=settings,
             created_at=datetime.fromisoformat(created_at),
             deadline_at=datetime.fromisoformat(deadline_at),
+            submission=submission or "",
         )
 
     def state(self, run_id: str) -> RunState | None:
@@ -300,6 +307,17 @@ class RunStore:
 
     def is_open(self, run_id: str) -> bool:
         return self._redis.hget(f"sigmax:run:{run_id}", "state") == STATE_OPEN
+
+    def waits_behind(self, run: OpenRun) -> bool:
+        """Whether ``engine.front_runs`` runs of its submission are open before this one."""
+        if not run.submission:
+            return False
+        key = f"sigmax:submission:{run.submission}"
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zremrangebyscore(key, "-inf", clock.now().timestamp() - FORGOTTEN_SECONDS)
+            pipe.zrank(key, run.run_id)
+            _, rank = pipe.execute()
+        return rank is not None and int(rank) >= self._runtime.engine.front_runs
 
     def settings_snapshot(self, settings_hash: str) -> str:
         value = self._redis.get(f"sigmax:settings:{settings_hash}")

@@ -14,7 +14,7 @@ from sigmax_tasks.tally import TALLY_LUA
 
 # Writes a new run and lists it as open. Gives 0, or how many are open where no more may be
 # (ARGV[1], '' for any number): those count whose deadline did not pass before ARGV[2]. The fields
-# of the run follow from ARGV[10] on.
+# of the run follow from ARGV[10] on; KEYS[6] are the open runs of its submission, if it has one.
 CREATE = """
 if ARGV[1] ~= '' then
   local open = redis.call('ZCOUNT', KEYS[4], '(' .. ARGV[2], '+inf')
@@ -26,6 +26,10 @@ redis.call('EXPIRE', KEYS[1], ARGV[5])
 redis.call('ZADD', KEYS[4], ARGV[6], ARGV[7])
 redis.call('XADD', KEYS[2], '*', 'e', ARGV[8])
 redis.call('EXPIRE', KEYS[2], ARGV[5])
+if KEYS[6] then
+  redis.call('ZADD', KEYS[6], ARGV[6], ARGV[7])
+  redis.call('EXPIRE', KEYS[6], ARGV[5])
+end
 redis.call('HINCRBY', KEYS[5], 'started', 1)
 redis.call('EXPIRE', KEYS[5], ARGV[9])
 return 0
@@ -120,6 +124,8 @@ COMMIT = (
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1], 'record', ARGV[2])
 redis.call('ZREM', KEYS[3], ARGV[3])
+local submission = redis.call('HGET', KEYS[1], 'submission')
+if submission then redis.call('ZREM', 'sigmax:submission:' .. submission, ARGV[3]) end
 if ARGV[1] == 'finished' then redis.call('ZADD', KEYS[4], ARGV[4], ARGV[3]) end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'e', ARGV[5])
 redis.call('EXPIRE', KEYS[1], ARGV[6])

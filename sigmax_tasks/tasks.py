@@ -200,7 +200,8 @@ def dispatch(
         send_lean_chord(store, run, step, runnable, claim=False)
     else:
         store.add_event(_batch_started(run, step, runnable))
-        batch_chord(app, run.run_id, step, runnable).apply_async()
+        behind = store.waits_behind(run)
+        batch_chord(app, run.run_id, step, runnable, behind=behind).apply_async()
         store.mark_sent(run.run_id, step)
     return tuple(task.task_id for task in runnable)
 
@@ -234,7 +235,13 @@ def send_lean_chord(
     store: RunStore, run: OpenRun, step: int, tasks: Sequence[ResearchTask], *, claim: bool
 ) -> bool:
     """Send a chord in the step that tells of it and, with ``claim``, moves the run to its batch."""
-    letters = lean_chord(run.run_id, step, tasks, last=step + 1 == len(run.plan.execution_order))
+    letters = lean_chord(
+        run.run_id,
+        step,
+        tasks,
+        last=step + 1 == len(run.plan.execution_order),
+        behind=store.waits_behind(run),
+    )
     return store.send_batch(_batch_started(run, step, tasks), letters, step=step, claim=claim)
 
 

@@ -18,6 +18,7 @@ class BrokerSettings(Message):
 class WorkerSettings(Message):
     pool: Literal["threads", "prefork", "solo", "gevent"]
     concurrency: int = Field(ge=1, le=1000)
+    reserved_turn_every: int = Field(ge=0, le=1000)
 
 
 class EngineSettings(Message):
@@ -25,6 +26,7 @@ class EngineSettings(Message):
     stall_seconds: float = Field(gt=0)
     max_redispatches: int = Field(ge=0, le=10)
     sweep_interval_seconds: float = Field(gt=0)
+    front_runs: int = Field(ge=1)
     max_open_runs: int | None = Field(default=None, ge=1)
     finalize_reserve_seconds: float = Field(ge=0)
     event_stream_max_length: int = Field(ge=100)

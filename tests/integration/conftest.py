@@ -36,11 +36,13 @@ class Pool:
     folder: Path
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start_worker(self, name: str, **environ: str) -> subprocess.Popen[bytes]:
+    def start_worker(
+        self, name: str, *, concurrency: str = "8", **environ: str
+    ) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "celery", "-A", "sigmax_tasks", "--quiet", "worker"),
-                *("-n", f"{name}@test", "-c", "8", "-l", "WARNING"),
+                *("-n", f"{name}@test", "-c", concurrency, "-l", "WARNING"),
                 *("--without-gossip", "--without-mingle"),
                 *("--logfile", str(self.folder / f"{name}.log")),
             ],
