@@ -39,7 +39,7 @@ def test_a_message_says_what_one_of_celery_says(make_pool: Callable[[], Pool]) -
     app = make_app(runtime(), pool.url)
     tasks = [task("technical")]
     batch_chord(app, "r1", 0, tasks).apply_async()
-    (stock,) = client.lrange("sigmax.research:3", 0, -1)
+    (stock,) = client.lrange("sigmax.research:1", 0, -1)
     (ours,) = lean_chord("r1", 0, tasks, last=False)
     headers, properties, body, rest = _parts(ours.text)
     stock_headers, stock_properties, stock_body, stock_rest = _parts(stock)
@@ -83,6 +83,6 @@ def test_runs_of_both_kinds_end_alike_on_one_worker(make_pool: Callable[[], Pool
         client.close()
     assert told["true"] == told["false"]
     left = redis.Redis.from_url(pool.url, decode_responses=True)
-    assert not left.exists("unacked", "unacked_index", "sigmax.control", "sigmax.research:3")
+    assert not left.exists("unacked", "unacked_index", "sigmax.control", "sigmax.research:1")
     assert sum(int(each["sub"]) for each in left.client_list()) <= 2, "the worker's own mailbox"
     left.close()

@@ -90,7 +90,7 @@ def test_a_cancelled_run_goes_no_further(client: redis.Redis) -> None:
     assert not store.send_batch(started(run.run_id), letters, step=0, claim=True)
     assert not store.send_batch(started(run.run_id), letters, step=0, claim=False)
     assert tasks_waiting(client) == []
-    assert not client.exists("sigmax.research:3")
+    assert not client.exists("sigmax.research:1")
 
 
 def test_a_batch_is_claimed_and_sent_by_one_caller(client: redis.Redis) -> None:
@@ -100,18 +100,18 @@ def test_a_batch_is_claimed_and_sent_by_one_caller(client: redis.Redis) -> None:
     assert not store.send_batch(started(run.run_id), letters, step=1, claim=True)
     assert store.send_batch(started(run.run_id), letters, step=0, claim=True)
     assert not store.send_batch(started(run.run_id), letters, step=0, claim=True)
-    assert client.llen("sigmax.research:3") == 2
+    assert client.llen("sigmax.research:1") == 2
     state = store.state(run.run_id)
     assert state is not None
     assert (state.step, state.sent) == (0, 0)
     assert store.send_batch(started(run.run_id), letters[:1], step=0, claim=False), "sent again"
-    assert client.llen("sigmax.research:3") == 3
+    assert client.llen("sigmax.research:1") == 3
 
 
 def test_the_tasks_of_a_chord_carry_its_group_and_its_body() -> None:
     tasks = [task("technical", priority="CRITICAL"), task("momentum", priority="LOW")]
     letters = lean_chord("r1", 2, tasks, last=False)
-    assert [each.key for each in letters] == ["sigmax.research", "sigmax.research:9"]
+    assert [each.key for each in letters] == ["sigmax.research", "sigmax.research:3"]
     contents = [json.loads(each.text) for each in letters]
     assert len({content["headers"]["group"] for content in contents}) == 1
     assert [content["headers"]["group_index"] for content in contents] == [0, 1]
