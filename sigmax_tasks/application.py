@@ -50,7 +50,12 @@ def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
     app.conf.update(
         # For Flower, which does not read it from the address.
         broker_use_ssl=tls,
-        include=["sigmax_tasks.tasks", "sigmax_tasks.sweeper", "sigmax_tasks.schedule"],
+        include=[
+            "sigmax_tasks.tasks",
+            "sigmax_tasks.sweeper",
+            "sigmax_tasks.schedule",
+            "sigmax_tasks.evaluation.chunk_task",
+        ],
         # JSON only: a pickled message is refused.
         accept_content=["json"],
         task_serializer="json",

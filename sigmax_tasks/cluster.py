@@ -74,18 +74,24 @@ def running_cluster(settings: Settings, broker_url: str | None = None) -> Cluste
 
 
 @contextmanager
-def open_cluster(settings: Settings, broker_url: str | None = None) -> Iterator[Cluster]:
-    """The cluster that runs (see :func:`running_cluster`), else an embedded one for the block."""
+def open_cluster(
+    settings: Settings, broker_url: str | None = None, *, computing: int | None = None
+) -> Iterator[Cluster]:
+    """The cluster that runs (see :func:`running_cluster`), else an embedded one for the block.
+
+    ``computing`` is the number of processes an embedded one gets for work that computes rather
+    than waits; without it there is one process with many threads.
+    """
     running = running_cluster(settings, broker_url)
     if running is not None:
         yield running
         return
-    with embedded_cluster(settings) as cluster:
+    with embedded_cluster(settings, computing=computing) as cluster:
         yield cluster
 
 
 @contextmanager
-def embedded_cluster(settings: Settings) -> Iterator[Cluster]:
+def embedded_cluster(settings: Settings, *, computing: int | None = None) -> Iterator[Cluster]:
     """A private Redis and worker; finished runs are archived before they stop."""
     archive = RunArchive(default_folder(), keep=settings.runtime.retention.embedded_runs)
     archive.prepare()
@@ -97,7 +103,7 @@ def embedded_cluster(settings: Settings) -> Iterator[Cluster]:
         url = _start_redis(settings, folder, processes, guardian)
         keep_journal_in_file(url)
         log_file = folder / "worker.log"
-        processes.append(_start_worker(settings, url, log_file))
+        processes.append(_start_worker(settings, url, log_file, computing))
         guardian.watch(processes[-1].pid)
         try:
             yield Cluster(url, "embedded", tuple(processes), log_file)
@@ -194,13 +200,17 @@ def _answers(url: str, process: subprocess.Popen[bytes], deadline: Deadline) -> 
         client.close()
 
 
-def _start_worker(settings: Settings, url: str, log_file: Path) -> subprocess.Popen[bytes]:
-    embedded = settings.runtime.embedded
+def _start_worker(
+    settings: Settings, url: str, log_file: Path, computing: int | None
+) -> subprocess.Popen[bytes]:
+    pool, at_once = "threads", settings.runtime.embedded.concurrency
+    if computing is not None:
+        pool, at_once = "prefork", computing
     environ = {**os.environ, "SIGMAX_BROKER_URL": url}
     environ.pop("CELERY_BROKER_URL", None)
     arguments = [
         *("-A", "sigmax_tasks", "--quiet", "worker"),
-        *("--pool", "threads", "--concurrency", str(embedded.concurrency)),
+        *("--pool", pool, "--concurrency", str(at_once)),
         *("--hostname", "sigmax@embedded", "--loglevel", settings.runtime.logging.level),
         *("--logfile", str(log_file)),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 
@@ -14,8 +15,10 @@ __all__ = [
     "ClusterUnreachableError",
     "ConfigurationError",
     "EngineError",
+    "EvaluationError",
     "HandlerError",
     "JournalError",
+    "LookAheadError",
     "ModelDebateError",
     "NeverHereError",
     "NoDecisionError",
@@ -174,6 +177,22 @@ class ClusterBusyError(EngineError):
 
 class JournalError(EngineError):
     """The journal cannot be read or written."""
+
+
+class EvaluationError(SigmaxError):
+    """An evaluation that cannot be carried out or finished."""
+
+
+class LookAheadError(EvaluationError):
+    """A step of an evaluation was given something from its future."""
+
+    def __init__(self, what: str, newest: datetime, as_of: datetime) -> None:
+        self.what = what
+        super().__init__(
+            f"{what} holds something of {newest:%Y-%m-%d %H:%M} UTC, which nobody could know at "
+            f"{as_of:%Y-%m-%d %H:%M} UTC",
+            advice="mend the source: what it gives must have been public at that moment",
+        )
 
 
 class RunFileError(SigmaxError):

@@ -23,6 +23,10 @@ COMMANDS = {
     "export": (f"{_COMMANDS}.export:export", "Write a finished run to a file."),
     "report": (f"{_COMMANDS}.report:report", "Write a finished run as an HTML page."),
     "replay": (f"{_COMMANDS}.replay:replay", "Decide an exported run again, offline."),
+    "evaluate": (
+        f"{_COMMANDS}.evaluate:evaluate",
+        "Judge decisions on recorded history by what followed.",
+    ),
     "status": (f"{_COMMANDS}.live:status", "Show the workers and runs of the cluster."),
     "watch": (f"{_COMMANDS}.live:watch", "Follow a run to its decision."),
     "cancel": (f"{_COMMANDS}.live:cancel", "Stop a run."),

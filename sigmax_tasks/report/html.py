@@ -11,7 +11,7 @@ import base64
 import hashlib
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from sigmax_tasks.models.dossier import Dossier
@@ -23,8 +23,19 @@ _LONGEST_TEXT = 4000
 
 def report_html(dossier: Dossier) -> str:
     """The whole page; the same text for the same dossier."""
-    style, script = _asset("report.css"), _asset("report.js")
-    template = _environment().get_template("report.html.j2")
+    return page_template("report.html.j2").render(
+        page=build_page(dossier), **page_parts("report.css")
+    )
+
+
+def page_template(name: str) -> Template:
+    """A template of ours that escapes whatever it prints."""
+    return _environment().get_template(name)
+
+
+def page_parts(*styles: str) -> dict[str, object]:
+    """Style sheet, script and the policy that allows these two and nothing else."""
+    style, script = "".join(map(_asset, styles)), _asset("report.js")
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -35,12 +46,11 @@ def report_html(dossier: Dossier) -> str:
             "form-action 'none'",
         )
     )
-    return template.render(
-        page=build_page(dossier),
-        policy=policy,
-        style=Markup(style),  # noqa: S704  # our own file
-        script=Markup(script),  # noqa: S704  # our own file
-    )
+    return {
+        "policy": policy,
+        "style": Markup(style),  # noqa: S704  # our own files
+        "script": Markup(script),  # noqa: S704  # our own file
+    }
 
 
 def harmless(value: object) -> object:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TextIO
 
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from sigmax_tasks import clock
@@ -112,6 +119,35 @@ class Terminal:
             self._drawn_at = moment
             view = progress_view(runs, clock.now(), self._err.height)
             self._live.update(view, refresh=True)
+
+    @contextmanager
+    def counting(self) -> Iterator[Callable[[str, int, int], None]]:
+        """A bar on stderr; call what it gives with a line, how much is done and of how much.
+
+        Where there is no live terminal each further tenth is a line of the log.
+        """
+        told = -1
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._err,
+            transient=True,
+            disable=not self._wants_live,
+        )
+        place = bar.add_task("", total=1)
+
+        def tell(line: str, done: int, total: int) -> None:
+            nonlocal told
+            bar.update(place, description=clean_text(line), completed=done, total=max(1, total))
+            tenth = done * 10 // max(1, total)
+            if not self._wants_live and tenth > told:
+                told = tenth
+                self.log(line)
+
+        with bar:
+            yield tell
 
     def event(self, event: ProgressEvent, progress: RunProgress) -> None:
         """A line for the log where there is no table. ``progress`` is the state after the event."""

@@ -58,6 +58,23 @@ class AlertSettings(Message):
     day_budget_share: float = Field(gt=0, le=1)
 
 
+class EvaluationSettings(Message):
+    """Costs of a trade and extent of the statistics of ``sigmax evaluate``."""
+
+    fee_bps: float = Field(ge=0, le=1000)
+    slippage_bps: float = Field(ge=0, le=1000)
+    short_cost_bps_per_day: float = Field(ge=0, le=1000)
+    chunk_steps: int = Field(ge=1, le=1000)
+    chunks_under_way: int = Field(ge=1, le=1000)
+    chunk_timeout_seconds: float = Field(gt=0)
+    cache_megabytes: float = Field(gt=0)
+    random_seeds: int = Field(ge=10, le=100_000)
+    bootstrap_resamples: int = Field(ge=100, le=100_000)
+    bootstrap_block_steps: float = Field(ge=1)
+    calibration_min_outcomes: int = Field(ge=20)
+    seed: int = Field(ge=0)
+
+
 class LoggingSettings(Message):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -72,4 +89,5 @@ class RuntimeSettings(Message):
     embedded: EmbeddedSettings
     simulator: SimulatorSettings
     alerts: AlertSettings
+    evaluation: EvaluationSettings
     logging: LoggingSettings

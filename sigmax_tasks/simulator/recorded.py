@@ -98,8 +98,8 @@ class RecordedWorld(NothingRecorded):
         the wanted length ago.
         """
         self.markets(venue)
-        grain, rows = self._current(market, seconds)
-        closed_ms = rows[-1][0] + grain * 1000
+        grain, rows, count = self.current_candles(market, seconds)
+        closed_ms = rows[count - 1][0] + grain * 1000
         length = seconds * 1000
         last = bucket_start_ms(closed_ms, seconds) - length
         if end_ms is not None:
@@ -109,14 +109,17 @@ class RecordedWorld(NothingRecorded):
             first = bucket_start_ms(start_ms + length - 1, seconds)
             last = min(last, first + (limit - 1) * length)
         first = max(first, bucket_start_ms(rows[0][0] + length - 1, seconds))
-        low = bisect_left(rows, first, key=_open)
-        high = bisect_left(rows, last + length, key=_open)
+        low = bisect_left(rows, first, hi=count, key=_open)
+        high = bisect_left(rows, last + length, hi=count, key=_open)
         part = rows[low:high]
         if grain != seconds:
             part = aggregate_candles(part, grain, seconds, require_complete=False)
         return [Candle(*row) for row in part]
 
-    def _current(self, market: Market, seconds: int) -> tuple[int, list[CandleRow]]:
+    def current_candles(self, market: Market, seconds: int) -> tuple[int, list[CandleRow], int]:
+        """The recording that candles of ``seconds`` come from: its grain, all its rows, and how
+        many of them were complete by now. NotRecorded where none reaches up to now.
+        """
         grains = self._files.candle_files.get((market.base, market.quote), {})
         fitting = sorted((g for g in grains if g <= seconds and seconds % g == 0), reverse=True)
         name = f"{market.base}/{market.quote}"
@@ -130,7 +133,7 @@ class RecordedWorld(NothingRecorded):
                 continue
             closed = rows[count - 1][0] + grain * 1000
             if self._now - closed <= _STALE_AFTER * seconds * 1000:
-                return grain, rows[:count]
+                return grain, rows, count
             if newest is None or closed > newest[0]:
                 newest = (closed, grain)
         if newest is None:
@@ -178,10 +181,12 @@ class RecordedWorld(NothingRecorded):
         if asset != "btc" or (provider, metric) not in _CHAIN:
             raise NotRecorded(f"{metric} of {asset} at {provider} is not recorded")
         file, columns, column = _CHAIN[provider, metric]
+        rows = self._files.days("onchain", file, columns=columns)
+        known = bisect_right(rows, self._moment, key=lambda row: hash_rate_visible_at(row[0]))
         points = [
             Point(_seconds(day), value)
-            for day, values in self._files.days("onchain", file, columns=columns)
-            if (value := values[column]) is not None and hash_rate_visible_at(day) <= self._moment
+            for day, values in rows[:known]
+            if (value := values[column]) is not None
         ]
         if not points:
             raise NotRecorded(f"{metric} of {asset} is not recorded by {utc(self._now)}")

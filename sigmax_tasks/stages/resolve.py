@@ -92,7 +92,7 @@ def resolve(
         if row[0] - before >= (1 + _MOST_MISSING) * length:
             return StillOpen("candles of the time after the decision are missing")
         before = row[0] + length
-        found = _levels(entry, row)
+        found = reached(entry.action, entry.stop, entry.target, row)
         if found is not None:
             return _outcome(entry, entry.reference, *found, before, resolved_at, candles)
     if end - before >= (1 + _MOST_MISSING) * length:
@@ -100,19 +100,21 @@ def resolve(
     return _outcome(entry, entry.reference, Hit.HORIZON, path[-1][4], before, resolved_at, candles)
 
 
-def _levels(entry: JournalEntry, row: CandleRow) -> tuple[Hit, float] | None:
+def reached(
+    action: Action, stop: float | None, target: float | None, row: CandleRow
+) -> tuple[Hit, float] | None:
     """The level that the candle reached and the price it gave; the stop before the target."""
     _, opened, high, low, _, _ = row
-    if entry.action is Action.BUY:
-        if entry.stop is not None and low <= entry.stop:
-            return Hit.STOP, min(opened, entry.stop)
-        if entry.target is not None and high >= entry.target:
-            return Hit.TARGET, entry.target
-    elif entry.action is Action.SELL:
-        if entry.stop is not None and high >= entry.stop:
-            return Hit.STOP, max(opened, entry.stop)
-        if entry.target is not None and low <= entry.target:
-            return Hit.TARGET, entry.target
+    if action is Action.BUY:
+        if stop is not None and low <= stop:
+            return Hit.STOP, min(opened, stop)
+        if target is not None and high >= target:
+            return Hit.TARGET, target
+    elif action is Action.SELL:
+        if stop is not None and high >= stop:
+            return Hit.STOP, max(opened, stop)
+        if target is not None and low <= target:
+            return Hit.TARGET, target
     return None
 
 

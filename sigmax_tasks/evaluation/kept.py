@@ -1,0 +1,102 @@
+"""What earlier evaluations found out, as files: findings by task, decisions, and their times."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from sigmax_tasks.archive import data_folder
+from sigmax_tasks.errors import ConfigurationError, EvaluationError
+from sigmax_tasks.evaluation.models import ChunkDecisions, TaskBlock
+from sigmax_tasks.evaluation.packing import pack, pack_blocks, unpack, unpack_blocks
+from sigmax_tasks.whole_file import write_whole
+
+
+def default_folder() -> Path:
+    """Where evaluations of this user keep what they found out."""
+    return data_folder() / "evaluations"
+
+
+class Kept:
+    """Files by key, each written whole; the longest unused go first above ``megabytes``."""
+
+    def __init__(self, folder: Path, megabytes: float) -> None:
+        self._findings = folder / "findings"
+        self._decisions = folder / "decisions"
+        self._most_bytes = int(megabytes * 1_000_000)
+
+    def prepare(self) -> None:
+        """Make the folders; :class:`ConfigurationError` where they cannot be made."""
+        for folder in (self._findings, self._decisions):
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not os.access(folder, os.W_OK):
+                    raise PermissionError(13, "not writable")
+            except OSError as error:
+                raise ConfigurationError(
+                    f"the folder {folder} cannot be used: {error.strerror}",
+                    advice="set XDG_DATA_HOME to a folder you may write to",
+                ) from error
+
+    def findings(self, keys: Iterable[str]) -> tuple[TaskBlock, ...]:
+        """Those of the keys that are kept and readable."""
+        found: list[TaskBlock] = []
+        for key in keys:
+            text = _read(self._findings / key)
+            if text is None:
+                continue
+            try:
+                found += unpack_blocks(text)
+            except EvaluationError:
+                continue  # written by another version or cut: worked out again
+        return tuple(found)
+
+    def decisions(self, key: str) -> ChunkDecisions | None:
+        """None where they are not kept, or not readable."""
+        text = _read(self._decisions / key)
+        if text is None:
+            return None
+        try:
+            return unpack(ChunkDecisions, text)
+        except EvaluationError:
+            return None
+
+    def keep(self, blocks: Iterable[TaskBlock], decisions: ChunkDecisions) -> None:
+        """Write findings first: decisions that are kept always have them beside them."""
+        try:
+            for block in blocks:
+                write_whole(self._findings / block.key, pack_blocks([block]).encode())
+            write_whole(self._decisions / decisions.key, pack(decisions).encode())
+        except OSError as error:
+            raise EvaluationError(
+                f"what was found out cannot be kept in {self._findings.parent}: {error.strerror}"
+            ) from error
+
+    def prune(self) -> None:
+        """Drop what was not used for longest until the rest fits."""
+        files = [path for folder in (self._findings, self._decisions) for path in folder.iterdir()]
+        known = []
+        for path in files:
+            try:
+                state = path.stat()
+            except FileNotFoundError:
+                continue  # another evaluation has just dropped it
+            known.append((state.st_mtime, state.st_size, path))
+        total = sum(size for _, size, _ in known)
+        for _, size, path in sorted(known):
+            if total <= self._most_bytes:
+                return
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def _read(path: Path) -> str | None:
+    try:
+        text = path.read_text(encoding="ascii")
+        os.utime(path)  # it was of use
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    except OSError as error:
+        raise EvaluationError(f"{path} cannot be read: {error.strerror}") from error
+    return text
