@@ -23,6 +23,11 @@ FINALIZE_RUN = "sigmax.finalize_run"
 RESEARCH_QUEUE = "sigmax.research"
 CONTROL_QUEUE = "sigmax.control"
 
+PROTOCOL_HEADER = "sigmax_protocol"
+PROTOCOL_VERSION = 2
+"""Of our messages and of what the run store holds. Raise it when an older worker could not do what
+a newer one asks for. A worker reads its own and the one before; newer ones it leaves to others."""
+
 CONTROL_PRIORITY = 0
 PRIORITY_STEPS = tuple(range(2 * len(TaskPriority)))
 """Message priorities on Redis, the first is served first: CRITICAL to LOW, and the same behind."""
@@ -38,7 +43,12 @@ def message_priority(priority: TaskPriority, *, behind: bool = False) -> int:
 def control_signature(app: Celery, name: str, *args: object) -> Any:
     """A control step: own queue, served first, independent of results before it."""
     return app.signature(
-        name, args=args, immutable=True, queue=CONTROL_QUEUE, priority=CONTROL_PRIORITY
+        name,
+        args=args,
+        immutable=True,
+        queue=CONTROL_QUEUE,
+        priority=CONTROL_PRIORITY,
+        headers={PROTOCOL_HEADER: PROTOCOL_VERSION},
     )
 
 
@@ -65,6 +75,7 @@ def batch_chord(
             immutable=True,
             queue=RESEARCH_QUEUE,
             priority=message_priority(task.priority, behind=behind),
+            headers={PROTOCOL_HEADER: PROTOCOL_VERSION},
         )
         for task in tasks
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from celery import signals
 
 from sigmax_tasks.application import DEFAULT_BROKER_URL, make_app, survive_broker_restart
+from sigmax_tasks.intake import guard_intake
 from sigmax_tasks.log_redaction import redact_logs
 from sigmax_tasks.settings import load_settings
 from sigmax_tasks.settings.layers import environment
@@ -20,4 +21,5 @@ signals.after_setup_task_logger.connect(redact_logs)
 loaded = load_settings()
 settings = loaded.settings
 app = make_app(settings.runtime, settings.runtime.broker.url or DEFAULT_BROKER_URL)
+guard_intake(app.tasks, settings.runtime.broker.max_message_bytes)
 app.conf.beat_schedule = beat_schedule(settings.schedule, loaded.folder, environment())

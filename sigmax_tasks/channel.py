@@ -22,6 +22,7 @@ from kombu.utils.json import dumps
 from kombu.utils.scheduling import priority_cycle
 
 from sigmax_planner.canvas import RESEARCH_QUEUE
+from sigmax_tasks.intake import admits
 from sigmax_tasks.turns import serving_order
 
 # Keys: the index of messages at work, and their texts.
@@ -135,6 +136,29 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
         self.client.connection.send_command(*command)
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        client = super()._create_client(asynchronous=asynchronous)
+        if asynchronous:
+            client.set_response_callback("BRPOP", self._sift)
+        return client
+
+    def _sift(self, answer: Any, **_: Any) -> tuple[Any, Any] | None:
+        """The answer of BRPOP; None, as if the queues were empty, for a refused message."""
+        if not answer:
+            return None
+        key, raw = answer
+        return (key, raw) if admits(key, raw, self.conn_or_acquire) else None
+
+    def _handle_message(self, client: Any, r: Any) -> Any:
+        """What came over publish and subscribe, without its data where that is refused."""
+        payload = super()._handle_message(client, r)
+        data = payload.get("data")
+        if isinstance(data, bytes | str) and not admits(
+            payload["channel"], data, self.conn_or_acquire
+        ):
+            return {**payload, "data": None}
+        return payload
 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no types

@@ -32,6 +32,7 @@ from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.planning_facts import FactFinder
+from sigmax_tasks.refusals import DeadLetter
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import STATE_CANCELLED, STATE_OPEN, OpenRun, RunStore, connect, reachable
 
@@ -184,7 +185,7 @@ class Client:
                         continue
                     positions[event.run_id] = event.event_id
                     if event.kind is EventKind.RUN_CANCELLED:
-                        raise RunCancelledError(event.run_id)
+                        raise RunCancelledError(event.run_id, event.detail)
                     if event.kind is EventKind.RUN_FINISHED:
                         del positions[event.run_id]
                 if not events:
@@ -251,6 +252,21 @@ class Client:
         """What the live runs submitted on this UTC day have spent, and hold."""
         with reachable(self._url):
             return self._store.ledger.day(world_of(DataMode.LIVE), day_of(clock.now()))
+
+    def refused(self) -> dict[str, int]:
+        """Reason -> number of messages that workers have refused lately."""
+        with reachable(self._url):
+            return self._store.refused()
+
+    def dead_letters(self, limit: int) -> tuple[DeadLetter, ...]:
+        """Tasks that were set aside because they kill their workers, newest first."""
+        with reachable(self._url):
+            return self._store.dead_letters(limit)
+
+    def count_dead(self) -> int:
+        """How many dead letters are kept."""
+        with reachable(self._url):
+            return self._store.count_dead()
 
     def workers(self) -> tuple[str, ...]:
         """``host:pid`` of worker processes heard of lately."""

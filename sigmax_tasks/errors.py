@@ -21,6 +21,7 @@ __all__ = [
     "LookAheadError",
     "ModelDebateError",
     "NeverHereError",
+    "NewerRunError",
     "NoDecisionError",
     "NotOfferedError",
     "OverBudgetError",
@@ -241,12 +242,23 @@ class RunLostError(EngineError):
         )
 
 
-class RunCancelledError(EngineError):
-    """The run was cancelled before its decision."""
+class NewerRunError(EngineError):
+    """The run was written by a newer version, whose runs this one must not touch."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, protocol: int, known: int) -> None:
         self.run_id = run_id
-        super().__init__(f"run {run_id} was cancelled")
+        super().__init__(
+            f"run {run_id} is of protocol {protocol}; this version speaks up to {known}",
+            advice="upgrade sigmax-tasks here to the version that submitted it",
+        )
+
+
+class RunCancelledError(EngineError):
+    """The run was ended before its decision: by a user, or for ``reason``."""
+
+    def __init__(self, run_id: str, reason: str = "") -> None:
+        self.run_id = run_id
+        super().__init__(f"run {run_id} was cancelled{f': {reason}' if reason else ''}")
 
 
 class NoDecisionError(EngineError):

@@ -44,6 +44,10 @@ MOST_HISTORY = 2000
 """How many of the latest decisions of its kind the calibration of a confidence looks at."""
 
 
+MOST_TRIES = 3
+"""A decision chain that ended its worker this often is not tried on those findings again."""
+
+
 def conclude(
     store: RunStore,
     settings: Settings,
@@ -56,10 +60,11 @@ def conclude(
     """Decide on what there is and close the run; True for the one caller whose record is kept.
 
     Tasks without an outcome are given one: ``failed`` if they had started, else ``skipped``, with
-    ``unfinished_reason``. ``day_limit_usd`` is the cluster's own limit of a day. Behind the
-    decision the run spends nothing more. A debate by a model is held with ``debates``; without
-    them, or where it comes to nothing, the rules hold it. While another worker debates, this one
-    leaves the run alone.
+    ``unfinished_reason``. Findings on which the decision chain has failed ``MOST_TRIES`` times are
+    left out of the decision; an alert says so. ``day_limit_usd`` is the cluster's own limit of a
+    day. Behind the decision the run spends nothing more. A debate by a model is held with
+    ``debates``; without them, or where it comes to nothing, the rules hold it. While another worker
+    debates, this one leaves the run alone.
     """
     state, outcomes = store.standing(run.run_id)
     if state is None or state.state != "open":
@@ -83,17 +88,22 @@ def conclude(
         held = debates.hold(run, *_case_of(settings, run, kept), account)
         if held is None:
             return False
+    tries = store.begin_conclusion(run.run_id)
+    if tries == 0:
+        return False
+    give_up = tries > MOST_TRIES
     record = make_record(
         settings,
         run,
         kept,
         partial=bool(unfinished),
+        without_findings=give_up,
         settle=lambda: settled_cost(store, run, account),
         held=held,
     )
     entry: JournalEntry | None = None
     # Timed no-ops decide on nothing: such a run is not one to remember or to compare with.
-    if not settings.planning.debug.simulate_execution:
+    if not (settings.planning.debug.simulate_execution or give_up):
         entry = JournalEntry.of(record, run.request.seed)
         record = with_history(record, entry, store.journal)
     event = ProgressEvent(
@@ -149,6 +159,7 @@ def make_record(
     outcomes: Sequence[TaskOutcome],
     *,
     partial: bool,
+    without_findings: bool = False,
     settle: Callable[[], Cost] | None = None,
     held: Held | None = None,
 ) -> RunRecord:
@@ -159,7 +170,9 @@ def make_record(
     the rules do.
     """
     policy = settings.planning
-    bundle, report = _case_of(settings, run, outcomes)
+    seen = [bare(outcome) for outcome in outcomes] if without_findings else outcomes
+    bundle, report = _case_of(settings, run, seen)
+    held = None if without_findings else held
     held = held or Held(debate(bundle, report, settings.decision))
     profile = policy.profile(run.request.risk_profile)
     decision = decide_on(bundle, report, held.record, profile, settings.decision)
@@ -173,6 +186,10 @@ def make_record(
         )
     )
     finished_at = clock.now()
+    research = summarise(run.plan, outcomes, run.created_at, finished_at, cost, policy)
+    if without_findings:
+        said = f"decided without findings: the decision chain failed on them {MOST_TRIES} times"
+        research = research.model_copy(update={"alerts": (*research.alerts, said)})
     return RunRecord(
         run_id=run.run_id,
         created_at=run.created_at,
@@ -181,7 +198,7 @@ def make_record(
         partial=partial,
         decision=decision,
         plan=run.plan,
-        research=summarise(run.plan, outcomes, run.created_at, finished_at, cost, policy),
+        research=research,
         cost=cost.model_copy(update={"llm_usd": held.spent_usd}),
         settings_hash=run.settings_hash,
         versions=versions(),
@@ -202,6 +219,17 @@ def _case_of(
     )
     profile = settings.planning.profile(run.request.risk_profile)
     return bundle, validate(bundle, profile, settings.decision)
+
+
+def bare(outcome: TaskOutcome) -> TaskOutcome:
+    """An outcome as if its task had found nothing."""
+    return outcome.model_copy(
+        update={
+            "status": TaskStatus.FAILED,
+            "reason": "left out: the decision chain failed on what was found",
+            "finding": None,
+        }
+    )
 
 
 def summarise(

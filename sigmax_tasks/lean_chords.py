@@ -13,6 +13,8 @@ from sigmax_planner.canvas import (
     CONTROL_PRIORITY,
     CONTROL_QUEUE,
     FINALIZE_RUN,
+    PROTOCOL_HEADER,
+    PROTOCOL_VERSION,
     RESEARCH_QUEUE,
     RUN_RESEARCH,
     message_priority,
@@ -20,10 +22,12 @@ from sigmax_planner.canvas import (
 from sigmax_planner.models import ResearchTask
 from sigmax_tasks.wire import Call, Letter, chord_letters
 
+_HEADERS = {PROTOCOL_HEADER: PROTOCOL_VERSION}
+
 
 def control_call(name: str, *args: str | int) -> Call:
     """A control step: own queue, served first."""
-    return Call(name, args, CONTROL_QUEUE, CONTROL_PRIORITY, {})
+    return Call(name, args, CONTROL_QUEUE, CONTROL_PRIORITY, _HEADERS)
 
 
 def lean_chord(
@@ -44,7 +48,7 @@ def lean_chord(
             (run_id, task.task_id),
             RESEARCH_QUEUE,
             message_priority(task.priority, behind=behind),
-            {},
+            _HEADERS,
         )
         for task in tasks
     ]

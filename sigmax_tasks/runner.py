@@ -141,7 +141,10 @@ class TaskRunner:
             attempt=1,
             worker=worker_identity(),
         )
-        if not self._store.start_task(owner, event):
+        tries = self._store.start_task(owner, event)
+        if tries < 0:
+            self._store.set_aside(run, killer(task, self._store.most_tries))
+        if tries <= 0:
             return
         account = self._store.account(run, *self._day_limits)
         effort = _Effort(self._store.ledger.allowance(account, task.task_id))
@@ -339,6 +342,12 @@ def shared_desk(settings: Settings, client: redis.Redis) -> SharedDesk:
     return SharedDesk(
         client, settings.sources, clean=clean, variant=",".join(sorted(policy.personal_data))
     )
+
+
+def killer(task: ResearchTask, tries: int) -> TaskOutcome:
+    """The outcome of a task that no worker has survived."""
+    reason = f"set aside: its worker died {tries} times"
+    return ended(task, TaskStatus.FAILED, reason, at=clock.now(), attempts=tries)
 
 
 def ended(

@@ -39,6 +39,7 @@ from pydantic_core import from_json
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from sigmax_planner.canvas import PROTOCOL_VERSION
 from sigmax_planner.facts import TaskSample
 from sigmax_planner.models import AnalysisRequest, DataMode, ResearchPlan
 from sigmax_tasks import clock
@@ -47,6 +48,7 @@ from sigmax_tasks.budget import Account, Ledger, day_of, lower, world_of
 from sigmax_tasks.errors import (
     ClusterBusyError,
     ClusterUnreachableError,
+    NewerRunError,
     RunNotFoundError,
 )
 from sigmax_tasks.journal import (
@@ -64,8 +66,17 @@ from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
 from sigmax_tasks.models.worker import WorkerFacts
 from sigmax_tasks.redact import redact_url
+from sigmax_tasks.refusals import (
+    DeadLetter,
+    add_dead_letter,
+    count_dead,
+    dead_letters,
+    refused,
+    unpark,
+)
 from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.store_scripts import (
+    BEGIN_CONCLUSION,
     CLAIM_STEP,
     COMMIT,
     CREATE,
@@ -122,7 +133,7 @@ class OpenRun:
 class RunState:
     """Where a run stands. ``step`` is the batch in work (-1: none yet), ``step_at`` since when.
 
-    ``sent`` is the last batch whose chord was published.
+    ``sent`` is the last batch whose chord was published, ``tries`` how often a worker began a task.
     """
 
     state: str
@@ -130,7 +141,7 @@ class RunState:
     step_at: float
     sent: int
     started: Mapping[str, float]
-    sent_again: Mapping[str, int]
+    tries: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -218,6 +229,7 @@ class RunStore:
         self._join_script = client.register_script(RECORD_AND_JOIN)
         self._send_script = client.register_script(SEND_BATCH)
         self._start_script = client.register_script(START_TASK)
+        self._conclusion_script = client.register_script(BEGIN_CONCLUSION)
         self.ledger = Ledger(client)
 
     # Runs
@@ -243,6 +255,7 @@ class RunStore:
             "settings": run.settings_hash,
             "created_at": run.created_at.isoformat(),
             "deadline_at": run.deadline_at.isoformat(),
+            "protocol": PROTOCOL_VERSION,
             "state": STATE_OPEN,
             "step": -1,
             "step_at": run.created_at.timestamp(),
@@ -275,12 +288,18 @@ class RunStore:
             raise ClusterBusyError(int(cast("int", refused)), most)
 
     def load(self, run_id: str) -> OpenRun:
-        """The fixed part of a run; :class:`RunNotFoundError` when it is not (or no longer) kept."""
-        names = ("request", "plan", "settings", "created_at", "deadline_at", "submission")
-        values = self._redis.hmget(f"sigmax:run:{run_id}", names)
-        request, plan, settings, created_at, deadline_at, submission = cast(
-            "list[str | None]", values
+        """The fixed part of a run; :class:`RunNotFoundError` when it is not (or no longer) kept.
+
+        :class:`NewerRunError` when a newer version has written it.
+        """
+        names = (
+            *("protocol", "request", "plan", "settings"),
+            *("created_at", "deadline_at", "submission"),
         )
+        values = cast("list[str | None]", self._redis.hmget(f"sigmax:run:{run_id}", names))
+        protocol, request, plan, settings, created_at, deadline_at, submission = values
+        if protocol is not None and int(protocol) > PROTOCOL_VERSION:
+            raise NewerRunError(run_id, int(protocol), PROTOCOL_VERSION)
         if not (request and plan and settings and created_at and deadline_at):
             raise RunNotFoundError(run_id, "the run store")
         return OpenRun(
@@ -383,6 +402,23 @@ class RunStore:
         """True for the one worker that watches over the runs for the next ``seconds``."""
         milliseconds = max(1, int(seconds * 1000))
         return bool(self._redis.set("sigmax:watch", worker, nx=True, px=milliseconds))
+
+    # What was refused and set aside
+
+    def refused(self) -> dict[str, int]:
+        """Reason -> number of messages that workers have refused lately."""
+        return refused(self._redis)
+
+    def dead_letters(self, limit: int) -> tuple[DeadLetter, ...]:
+        """Tasks that were set aside, newest first."""
+        return dead_letters(self._redis, limit)
+
+    def count_dead(self) -> int:
+        return count_dead(self._redis)
+
+    def unpark(self) -> int:
+        """Offer messages of a newer version to the workers again; how many."""
+        return unpark(self._redis, clock.now().timestamp())
 
     # Tasks
 
@@ -514,7 +550,7 @@ class RunStore:
         }
 
     def hold_lease(self, run_id: str, task_id: str, owner: str) -> bool:
-        """Take or renew the right to run a task; False while another holds it or it is done."""
+        """Renew the right to run a task; False while another holds it or it is done."""
         milliseconds = int(self._runtime.engine.lease_seconds * 1000)
         held = self._lease_script(
             keys=[f"sigmax:lease:{run_id}:{task_id}", f"sigmax:out:{run_id}"],
@@ -530,10 +566,16 @@ class RunStore:
         owners = cast("list[str | None]", self._redis.mget(keys))
         return frozenset(t for t, owner in zip(task_ids, owners, strict=True) if owner)
 
-    def start_task(self, owner: str, event: ProgressEvent) -> bool:
-        """Take a task and tell of its start; False when the run is over, the task done or taken.
+    @property
+    def most_tries(self) -> int:
+        """How often a task is begun at most, each time by a worker that dies of it or with it."""
+        return self._runtime.engine.max_redispatches + 1
 
-        ``event`` names run, task and time.
+    def start_task(self, owner: str, event: ProgressEvent) -> int:
+        """Take a task and tell of its start: how often it was begun by now.
+
+        0 when the run is over, the task done or taken; -1 when it was begun ``most_tries`` times
+        and never finished. ``event`` names run, task and time.
         """
         run_id, task_id = event.run_id, event.task_id
         taken = self._start_script(
@@ -550,19 +592,27 @@ class RunStore:
                 event.at.timestamp(),
                 self._event(event),
                 self._runtime.engine.event_stream_max_length,
+                self.most_tries,
             ],
         )
-        return int(cast("int", taken)) == 1
+        return int(cast("int", taken))
+
+    def set_aside(self, run: OpenRun, outcome: TaskOutcome) -> bool:
+        """Keep the outcome of a task that kills its workers, also as a dead letter."""
+        first = self.record_outcome(run, outcome)
+        if first:
+            letter = DeadLetter(run.run_id, outcome.task_id, outcome.reason, outcome.finished_at)
+            add_dead_letter(self._redis, letter)
+        return first
 
     def mark_sent(self, run_id: str, step: int) -> None:
         """Remember that the chord of a batch is on its way."""
         self._redis.hset(f"sigmax:run:{run_id}", "sent", str(step))
 
-    def count_sent_again(self, run_id: str, task_ids: Iterable[str]) -> None:
-        """Count one more death for each of the tasks; restart the stall clock of the batch."""
+    def mark_sent_again(self, run_id: str, died: Iterable[str]) -> None:
+        """Forget that tasks whose worker died had begun; restart the stall clock of the batch."""
         with self._redis.pipeline(transaction=True) as pipe:
-            for task_id in task_ids:
-                pipe.hincrby(f"sigmax:run:{run_id}", f"again:{task_id}", 1)
+            for task_id in died:
                 pipe.hdel(f"sigmax:run:{run_id}", f"started:{task_id}")
                 pipe.hincrby(TALLY_KEY, "redispatched", 1)
             pipe.hset(f"sigmax:run:{run_id}", "step_at", clock.now().timestamp())
@@ -594,6 +644,10 @@ class RunStore:
 
     # The end of a run
 
+    def begin_conclusion(self, run_id: str) -> int:
+        """How often it was tried to conclude the run, this time included; 0 once it is closed."""
+        return int(cast("int", self._conclusion_script(keys=[f"sigmax:run:{run_id}"])))
+
     @cached_property
     def journal(self) -> Journal:
         """The journal of this cluster."""
@@ -612,7 +666,7 @@ class RunStore:
         after; one that is lost there, by a crash in between, is given by :meth:`journal_entry`.
         """
         text = record.model_dump_json(exclude_computed_fields=True)
-        won = self._close(run, STATE_FINISHED, text, event, record_tally(record), entry)
+        won = self._close(run.run_id, STATE_FINISHED, text, event, record_tally(record), entry)
         if won and entry is not None:
             if not isinstance(self.journal, RedisJournal):
                 self.journal.add(entry)
@@ -628,15 +682,22 @@ class RunStore:
 
     def cancel(self, run_id: str) -> bool:
         """Close the run without a decision; False when it is already closed."""
-        event = ProgressEvent(run_id=run_id, kind=EventKind.RUN_CANCELLED, at=clock.now())
-        won = self._close(self.load(run_id), STATE_CANCELLED, "", event, cancelled_tally())
+        self.load(run_id)
+        return self.abandon(run_id, "")
+
+    def abandon(self, run_id: str, reason: str) -> bool:
+        """Close a run without a decision, also one that cannot be read; its client is told why."""
+        event = ProgressEvent(
+            run_id=run_id, kind=EventKind.RUN_CANCELLED, at=clock.now(), detail=reason
+        )
+        won = self._close(run_id, STATE_CANCELLED, "", event, cancelled_tally())
         if won:
             self.ledger.close(run_id)
         return won
 
     def _close(
         self,
-        run: OpenRun,
+        run_id: str,
         state: str,
         record: str,
         event: ProgressEvent,
@@ -647,12 +708,12 @@ class RunStore:
         home = "redis" if isinstance(self.journal, RedisJournal) else "file"
         won = self._commit_script(
             keys=[
-                f"sigmax:run:{run.run_id}",
-                f"sigmax:ev:{run.run_id}",
+                f"sigmax:run:{run_id}",
+                f"sigmax:ev:{run_id}",
                 "sigmax:live",
                 "sigmax:finished",
-                f"sigmax:out:{run.run_id}",
-                f"sigmax:obs:{run.run_id}",
+                f"sigmax:out:{run_id}",
+                f"sigmax:obs:{run_id}",
                 TALLY_KEY,
                 TASK_TALLY_KEY,
                 *(entry_keys(entry) if entry is not None else ()),
@@ -660,7 +721,7 @@ class RunStore:
             args=[
                 state,
                 record,
-                run.run_id,
+                run_id,
                 now,
                 self._event(event),
                 self._run_seconds,
@@ -754,10 +815,10 @@ def _state_of(answer: object) -> RunState | None:
             for name, value in values.items()
             if name.startswith("started:")
         },
-        sent_again={
-            name.removeprefix("again:"): int(value)
+        tries={
+            name.removeprefix("tries:"): int(value)
             for name, value in values.items()
-            if name.startswith("again:")
+            if name.startswith("tries:")
         },
     )
 

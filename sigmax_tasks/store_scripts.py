@@ -95,17 +95,20 @@ redis.call('XADD', KEYS[2], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV
 for i = 6, #ARGV do redis.call('LPUSH', KEYS[i - 3], ARGV[i]) end
 return 1
 """
-# Takes a task: lease, time of its first start and event in one step. 0 when the run is over, the
-# task has its outcome or another worker holds it.
+# Takes a task: lease, time of its first start and event in one step; gives how often it was begun.
+# 0 when the run is over, the task has its outcome or another worker holds it; -1 when it was begun
+# ARGV[7] times already and nobody finished it.
 START_TASK = """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return 0 end
 local owner = redis.call('GET', KEYS[4])
 if owner and owner ~= ARGV[2] then return 0 end
+local tries = redis.call('HINCRBY', KEYS[1], 'tries:' .. ARGV[1], 1)
+if tries > tonumber(ARGV[7]) then return -1 end
 redis.call('SET', KEYS[4], ARGV[2], 'PX', ARGV[3])
 redis.call('HSETNX', KEYS[1], 'started:' .. ARGV[1], ARGV[4])
 redis.call('XADD', KEYS[3], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[6], '*', 'e', ARGV[5])
-return 1
+return tries
 """
 # Moves a run from one batch to the next; only one caller per step gets 1.
 CLAIM_STEP = """
@@ -141,6 +144,11 @@ end
 return 1
 """
 )
+# Counts one more attempt to conclude an open run; 0 for one that is closed.
+BEGIN_CONCLUSION = """
+if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
+return redis.call('HINCRBY', KEYS[1], 'conclusions', 1)
+"""
 # Renews or takes a lease; 0 when another owner holds it or the task has its outcome.
 LEASE = """
 if redis.call('HEXISTS', KEYS[2], ARGV[3]) == 1 then return 0 end

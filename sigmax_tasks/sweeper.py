@@ -24,17 +24,20 @@ from sigmax_planner.canvas import (
 )
 from sigmax_tasks import clock
 from sigmax_tasks.celery import app
+from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.models.worker import WorkerFacts
-from sigmax_tasks.runner import ended, worker_identity
-from sigmax_tasks.store import OpenRun, RunState
+from sigmax_tasks.runner import ended, killer, worker_identity
+from sigmax_tasks.store import STATE_OPEN, OpenRun, RunState
 from sigmax_tasks.tasks import Workplace, dispatch, workplace
 
 logger = logging.getLogger(__name__)
 
 STALE_STEP_SECONDS = 2.0
 """A batch complete for this long without the next one having begun has lost its chord."""
+ABANDON_SECONDS = 5.0
+"""A run that cannot be concluded here is left this long past its deadline to workers who can."""
 FINALIZE_AGAIN_SECONDS = 5.0
 """A finaliser that was sent is sent again after this long."""
 
@@ -54,14 +57,17 @@ class Sweeper:
         self._greet()
         if not self._store.take_watch(worker_identity(), self._engine.sweep_interval_seconds):
             return
+        self._store.unpark()
         live = self._store.live_runs()
         for run_id, deadline in live:
-            run = self._place.load(run_id)
-            state = self._store.state(run_id) if run is not None else None
-            if run is None or state is None:
-                self._store.forget_live(run_id)
-            else:
-                self._look_after(run, state, deadline)
+            try:
+                self._visit(run_id, deadline)
+            except redis.ConnectionError:
+                raise
+            except Exception as error:
+                # One run that cannot be read must not keep the watchdog from the others.
+                logger.exception("watchdog: run %s", run_id)
+                self._abandon(run_id, deadline, f"it cannot be read ({type(error).__name__})")
         alive = {run_id for run_id, _ in live}
         self._noticed = {key: at for key, at in self._noticed.items() if key[0] in alive}
 
@@ -73,6 +79,26 @@ class Sweeper:
             middle = (began + clock.now().timestamp()) / 2
             ahead = round(middle - at_redis, 3)
             self._facts = self._facts.model_copy(update={"clock_ahead_seconds": ahead})
+
+    def _visit(self, run_id: str, deadline: float) -> None:
+        try:
+            run = self._store.load(run_id)
+        except RunNotFoundError:
+            self._store.forget_live(run_id)
+            return
+        except NewerRunError as error:
+            self._abandon(run_id, deadline, str(error))
+            return
+        state = self._store.state(run_id)
+        if state is None or state.state != STATE_OPEN:
+            self._store.forget_live(run_id)
+        else:
+            self._look_after(run, state, deadline)
+
+    def _abandon(self, run_id: str, deadline: float, reason: str) -> None:
+        """Past its deadline, end a run that this version cannot conclude, and say why."""
+        if clock.now().timestamp() > deadline + ABANDON_SECONDS:
+            self._store.abandon(run_id, reason)
 
     def _look_after(self, run: OpenRun, state: RunState, deadline: float) -> None:
         now = clock.now().timestamp()
@@ -117,9 +143,10 @@ class Sweeper:
                 continue
             begun = state.started.get(task_id)
             if begun is not None and now - begun > self._engine.lease_seconds:
-                if state.sent_again.get(task_id, 0) >= self._engine.max_redispatches:
-                    times = self._engine.max_redispatches + 1
-                    self._give_up(run, state, task_id, f"its worker died {times} times")
+                if state.tries.get(task_id, 0) >= self._store.most_tries:
+                    self._store.set_aside(
+                        run, killer(run.plan.task(task_id), self._store.most_tries)
+                    )
                 else:
                     lost.append(task_id)
             elif begun is None and waited > patience:
@@ -128,7 +155,7 @@ class Sweeper:
             return
         logger.warning("run %s: sending %s again", run.run_id, ", ".join(lost))
         died = [task_id for task_id in lost if task_id in state.started]
-        self._store.count_sent_again(run.run_id, died)
+        self._store.mark_sent_again(run.run_id, died)
         for task_id in lost:
             self._store.add_event(
                 ProgressEvent(
@@ -155,9 +182,8 @@ class Sweeper:
         return self._engine.lease_seconds
 
     def _give_up(self, run: OpenRun, state: RunState, task_id: str, reason: str) -> None:
-        begun = task_id in state.started or task_id in state.sent_again
-        status = TaskStatus.FAILED if begun else TaskStatus.SKIPPED
-        attempts = state.sent_again.get(task_id, 0) + int(task_id in state.started)
+        attempts = state.tries.get(task_id, 0)
+        status = TaskStatus.FAILED if attempts else TaskStatus.SKIPPED
         self._store.record_outcome(
             run,
             ended(run.plan.task(task_id), status, reason, at=clock.now(), attempts=attempts),

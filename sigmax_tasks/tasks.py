@@ -22,7 +22,7 @@ from sigmax_planner.canvas import (
 from sigmax_planner.models import ResearchTask, TaskPriority
 from sigmax_tasks import clock
 from sigmax_tasks.celery import app, settings
-from sigmax_tasks.errors import RunNotFoundError
+from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.finalizer import conclude
 from sigmax_tasks.lean_chords import lean_chord
 from sigmax_tasks.models.events import EventKind, ProgressEvent
@@ -55,7 +55,10 @@ class Workplace:
         self._runs: OrderedDict[str, OpenRun] = OrderedDict()
 
     def recall(self, run_id: str) -> OpenRun | None:
-        """The run as it was submitted, or None when it is not kept. It may be over by now."""
+        """The run as it was submitted, or None when it is not kept or not ours to touch.
+
+        It may be over by now.
+        """
         with self._lock:
             run = self._runs.get(run_id)
             if run is not None:
@@ -65,6 +68,9 @@ class Workplace:
             run = self.store.load(run_id)
         except RunNotFoundError:
             logger.info("run %s is not kept any more", run_id)
+            return None
+        except NewerRunError as error:
+            logger.warning("%s", error)
             return None
         with self._lock:
             self._runs[run_id] = run
@@ -104,6 +110,9 @@ def run_research(self: Task, run_id: str, task_id: str) -> str:
     place = workplace()
     run = place.recall(run_id)
     if run is None:
+        return task_id
+    if all(task.task_id != task_id for task in run.plan.tasks):
+        logger.warning("run %s has no task %s", run_id, task_id)
         return task_id
     _, runner = place.of(run)
     batch = next((b for b in run.plan.execution_order if task_id in b), ())

@@ -6,6 +6,8 @@ import click
 
 from sigmax_tasks.cli.options import broker_option, config_path, json_option, settings_options
 
+_MOST_LETTERS = 5
+
 
 @click.command()
 @json_option
@@ -20,7 +22,12 @@ def status(
     from sigmax_tasks.cli.records import open_client
     from sigmax_tasks.local_state import find_local
     from sigmax_tasks.redact import redact_url
-    from sigmax_tasks.report.record_view import local_view, spent_line, status_view
+    from sigmax_tasks.report.record_view import (
+        local_view,
+        refusal_view,
+        spent_line,
+        status_view,
+    )
     from sigmax_tasks.report.terminal import Terminal
     from sigmax_tasks.settings import load_settings
 
@@ -29,6 +36,9 @@ def status(
         workers = client.workers()
         runs = client.live_runs()
         spent = client.spent_today()
+        refused = client.refused()
+        dead = client.count_dead()
+        letters = client.dead_letters(_MOST_LETTERS)
     named = broker or settings.runtime.broker.url
     local = None if named else find_local()
     url = redact_url(named or (local.url if local is not None else ""))
@@ -47,6 +57,19 @@ def status(
                 },
                 "max_open_runs": most_runs,
                 "runs": [{"run_id": run_id, "deadline_unix": at} for run_id, at in runs],
+                "refused_messages": refused,
+                "dead_letters": {
+                    "count": dead,
+                    "latest": [
+                        {
+                            "run_id": letter.run_id,
+                            "task_id": letter.task_id,
+                            "reason": letter.reason,
+                            "at": letter.at.isoformat(),
+                        }
+                        for letter in letters
+                    ],
+                },
                 "local": None if local is None else local.model_dump(mode="json", exclude={"url"}),
             }
         )
@@ -56,6 +79,8 @@ def status(
         terminal.result(
             status_view(url, workers, runs, now, most_runs=most_runs, money_line=money_line)
         )
+        shown = [(letter.run_id, letter.task_id, letter.reason) for letter in letters]
+        terminal.result(refusal_view(refused, dead, shown))
         if local is not None:
             terminal.result(
                 local_view(local.pid, local.started_at, local.services, local.flower_url)

@@ -142,6 +142,23 @@ def spent_line(spent_usd: Decimal, held_usd: Decimal, limit_usd: Decimal | None)
     return f"{money(spent_usd)} today, {limit}{held}"
 
 
+def refusal_view(
+    refused: Mapping[str, int], dead: int, letters: Sequence[tuple[str, str, str]]
+) -> RenderableType:
+    """Messages that workers refused, by reason, and how many tasks were set aside.
+
+    ``letters`` are the latest of these: run, task, reason.
+    """
+    by_reason = ", ".join(f"{count} {reason}" for reason, count in refused.items())
+    said = f"{sum(refused.values())} messages{f' ({by_reason})' if by_reason else ''}"
+    parts: list[RenderableType] = [Text.assemble(("Refused  ", "bold"), clean_text(said))]
+    parts.append(Text.assemble(("Dead     ", "bold"), f"{dead} tasks set aside"))
+    parts += [
+        Text(clean_text(f"  {run_id}  {task_id}: {reason}")) for run_id, task_id, reason in letters
+    ]
+    return Group(*parts)
+
+
 def local_view(
     pid: int, started_at: datetime, services: Mapping[str, int], flower_url: str | None
 ) -> RenderableType:

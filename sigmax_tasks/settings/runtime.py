@@ -13,6 +13,7 @@ class BrokerSettings(Message):
     url: str | None = Field(default=None, pattern=r"^(rediss?|unix)://\S+$")
     connect_timeout_seconds: float = Field(gt=0, le=60)
     visibility_timeout_seconds: float = Field(gt=0)
+    max_message_bytes: int = Field(ge=16_384, le=64 * 1024 * 1024)
 
 
 class WorkerSettings(Message):

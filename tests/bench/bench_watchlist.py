@@ -1,79 +1,35 @@
 """A watchlist of 50 symbols on 4 worker processes: requests and time, with and without sharing.
 
 The providers are simulated and answer after 100 to 150 ms, kraken 5 requests a second. Run it from
-the root of the repository: ``python tests/bench/bench_watchlist.py [SYMBOLS [WORKERS]]``.
+the root of the repository: ``python -m tests.bench.bench_watchlist [SYMBOLS [WORKERS]]``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
-import redis
-
 from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks.client import Client
-from sigmax_tasks.cluster import find_redis
 from sigmax_tasks.settings import load_settings
 from sigmax_tasks.simulator.assets import ASSETS
+from tests.processes import await_workers, free_port, processes, redis_url, wait_until
 
 LATENCY = {"kind": "latency", "seconds": 0.1, "jitter": 0.05}
 LIMIT = 5
 MARKET_WIDE = ("alternative_me", "coindesk", "cointelegraph", "decrypt", "reddit", "fred", "yahoo")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def started(*command: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, **environ},
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 def ask(url: str | Request) -> dict[str, Any]:
     with build_opener(ProxyHandler({})).open(url, timeout=10) as answer:
         found: dict[str, Any] = json.load(answer)
     return found
-
-
-def wait_for(done: Any, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError, redis.RedisError):
-            if done():
-                return
-        time.sleep(0.05)
-    raise SystemExit("a process did not come up")
 
 
 def most_in_a_second(times: list[float]) -> int:
@@ -85,30 +41,21 @@ def most_in_a_second(times: list[float]) -> int:
 def measure(count: int, workers: int, *overrides: str) -> dict[str, Any]:
     """One submission of ``count`` symbols at once, on processes of its own."""
     port, data_port = free_port(), free_port()
-    url, data_url = f"redis://127.0.0.1:{port}/0", f"http://127.0.0.1:{data_port}"
+    url, data_url = redis_url(port), f"http://127.0.0.1:{data_port}"
     quota = {"kind": "quota", "per_second": LIMIT, "retry_after": 1}
     faults = {"providers": {"*": [LATENCY], "kraken": [quota]}}
     sigmax = str(Path(sys.executable).with_name("sigmax"))
-    worker = (
-        *(sys.executable, "-m", "celery", "-A", "sigmax_tasks", "--quiet", "worker"),
-        "-c",
-        "8",
-    )
     with contextlib.ExitStack() as stack:
-        stack.enter_context(
-            started(find_redis(), "--port", str(port), "--bind", "127.0.0.1", "--save", "")
-        )
-        stack.enter_context(started(sigmax, "simulate", "--port", str(data_port)))
-        client = redis.Redis.from_url(url)
-        stack.callback(client.close)
-        wait_for(client.ping)
-        wait_for(lambda: ask(f"{data_url}/_health"))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sigmax-bench-")))
+        started = stack.enter_context(processes())
+        started.start_redis(port, folder)
+        started.start(sigmax, "simulate", "--port", str(data_port))
+        wait_until(lambda: ask(f"{data_url}/_health"), 30, "the data server")
         body = json.dumps(faults).encode()
         ask(Request(f"{data_url}/_faults", data=body, method="PUT"))  # noqa: S310  # our own
         for number in range(workers):
-            name = ("-n", f"bench{number}@here", "--without-gossip", "--without-mingle")
-            stack.enter_context(started(*worker, *name, SIGMAX_BROKER_URL=url))
-        wait_for(lambda: client.zcard("sigmax:workers") >= workers)
+            started.start_worker(url, f"bench{number}@here", folder, "-c", "8", environ={})
+        await_workers(url, workers)
         settings = load_settings(
             overrides=(f"quota.simulated_limits.kraken={LIMIT}/second", *overrides), environ={}
         ).settings

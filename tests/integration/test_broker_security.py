@@ -21,8 +21,9 @@ import trustme
 
 from sigmax_tasks.cluster import find_redis
 from sigmax_tasks.simulator.server import SimulatorServer
+from tests.processes import Processes, free_port
 
-from .conftest import Pool, free_port
+from .conftest import Pool
 from .test_local_cluster import ask_flower, wait_for
 from .test_main_job import SIGMAX, SUBMIT, run_cli
 from .test_schedule_beats import SCHEDULE, start_beat
@@ -85,7 +86,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
             start_new_session=True,
         )
     url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={etc}/tls/ca.crt"
-    pool = Secured(url, folder, [process])
+    pool = Secured(url, folder, Processes())
+    pool.started.adopt(process)
 
     def up() -> bool:
         with suppress(redis.RedisError):
@@ -102,7 +104,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
             raise AssertionError(said)
         yield pool
     finally:
-        pool.stop()
+        pool.started.stop_all()
 
 
 def start(pool: Secured, user: str, name: str, *arguments: str, **environ: str) -> psutil.Process:
@@ -120,7 +122,7 @@ def start(pool: Secured, user: str, name: str, *arguments: str, **environ: str) 
             },
             start_new_session=True,
         )
-    pool.processes.append(process)
+    pool.started.adopt(process)
     return psutil.Process(process.pid)
 
 
@@ -227,7 +229,7 @@ def test_each_user_does_its_part_and_no_more(
     # No password in a process list, a log or an error.
     words = [password(user) for user in USERS] + [LOGIN.partition(":")[2]]
     listed = " ".join(
-        " ".join(p.cmdline()) for p in [psutil.Process(secured.processes[0].pid), *processes]
+        " ".join(p.cmdline()) for p in [psutil.Process(secured.started.first.pid), *processes]
     )
     logs = "".join(path.read_text(errors="replace") for path in secured.folder.glob("*.log"))
     assert not [word for word in words if word in listed or word in logs]

@@ -24,8 +24,9 @@ import yaml
 
 from sigmax_tasks.cluster import find_redis
 from sigmax_tasks.simulator.server import SimulatorServer
+from tests.processes import free_port, processes
 
-from .conftest import Pool, free_port
+from .conftest import Pool
 from .test_local_cluster import ask_flower, wait_for
 from .test_main_job import run_cli
 
@@ -120,7 +121,7 @@ class Stand:
                 cwd=home,
                 start_new_session=True,
             )
-        self._pool.processes.append(process)
+        self._pool.started.adopt(process)
         return psutil.Process(process.pid)
 
     def checked(self, service: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
@@ -136,9 +137,8 @@ class Stand:
 @pytest.fixture
 def pool(tmp_path: Path) -> Iterator[Pool]:
     port = free_port()
-    pool = Pool(f"redis://worker:{PASSWORD}-worker@127.0.0.1:{port}/0", tmp_path)
-    yield pool
-    pool.stop()
+    with processes() as started:
+        yield Pool(f"redis://worker:{PASSWORD}-worker@127.0.0.1:{port}/0", tmp_path, started)
 
 
 def port_of(pool: Pool) -> int:

@@ -238,7 +238,7 @@ def test_cancelling_an_analysis_cancels_its_run_and_no_other(
     run_id, decision = asyncio.run(main())
     assert decision["run_id"] != run_id
     assert decision["research"]["completed"] == 6
-    assert pool.processes[-1].poll() is None, "a configured cluster is not stopped"
+    assert pool.started.latest.poll() is None, "a configured cluster is not stopped"
 
 
 def test_a_plan_runs_here_and_on_the_workers(

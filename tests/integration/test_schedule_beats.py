@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,21 +27,12 @@ schedules:
 
 
 def start_beat(pool: Pool, home: Path, name: str, **environ: str) -> subprocess.Popen[bytes]:
-    with (pool.folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "celery", "-A", "tests.integration.every_two_seconds"),
-                *("beat", "--loglevel", "INFO"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "XDG_DATA_HOME": str(home), **environ},
-            cwd=Path(__file__).resolve().parents[2],
-            start_new_session=True,
-        )
-    pool.processes.append(process)
-    return process
+    return pool.started.start(
+        *(sys.executable, "-m", "celery", "-A", "tests.integration.every_two_seconds"),
+        *("beat", "--loglevel", "INFO"),
+        environ={"XDG_DATA_HOME": str(home), **environ},
+        log=pool.folder / f"{name}.log",
+    )
 
 
 def test_several_beats_submit_each_time_once(

@@ -210,7 +210,7 @@ def test_a_killed_worker_keeps_the_others_waiting_for_its_lease_at_most(
             while not server.faults._asked.get("alternative_me") and time.monotonic() < end:
                 time.sleep(0.01)
             assert client.keys("sigmax:flight:alternative_me:*")
-            os.killpg(pool.processes[-1].pid, signal.SIGKILL)
+            os.killpg(pool.started.latest.pid, signal.SIGKILL)
         finally:
             submitter.close()
             client.close()

@@ -12,7 +12,14 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigmax_planner.canvas import CLOSE_BATCH, CONTROL_QUEUE, FINALIZE_RUN, RUN_RESEARCH
+from sigmax_planner.canvas import (
+    CLOSE_BATCH,
+    CONTROL_QUEUE,
+    FINALIZE_RUN,
+    PROTOCOL_HEADER,
+    PROTOCOL_VERSION,
+    RUN_RESEARCH,
+)
 from sigmax_tasks.lean_chords import control_call, lean_chord
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
@@ -121,7 +128,7 @@ def test_the_tasks_of_a_chord_carry_its_group_and_its_body() -> None:
         assert (content["headers"]["task"], args) == (RUN_RESEARCH, ["r1", each.task_id])
         assert kwargs == {}
         assert Call.of_signature(embed["chord"]) == Call(
-            CLOSE_BATCH, ["r1", 3], CONTROL_QUEUE, 0, {}
+            CLOSE_BATCH, ["r1", 3], CONTROL_QUEUE, 0, {PROTOCOL_HEADER: PROTOCOL_VERSION}
         )
     last = json.loads(lean_chord("r1", 2, tasks, last=True)[0].text)
     assert json.loads(base64.b64decode(last["body"]))[2]["chord"]["task"] == FINALIZE_RUN

@@ -8,7 +8,7 @@ import fakeredis
 import pytest
 import redis
 
-from sigmax_tasks.errors import ClusterUnreachableError, RunNotFoundError
+from sigmax_tasks.errors import ClusterUnreachableError, NewerRunError, RunNotFoundError
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.store import RunStore, connect, reachable
@@ -70,9 +70,10 @@ def test_only_one_caller_moves_a_run_to_the_next_batch(store: RunStore) -> None:
 def test_a_lease_belongs_to_one_owner_until_the_outcome(store: RunStore) -> None:
     run = open_run()
     store.create(run, "{}")
-    assert store.hold_lease(run.run_id, "technical", "a")
+    assert store.start_task("a", begun(run, "technical")) == 1
     assert store.hold_lease(run.run_id, "technical", "a"), "its owner renews it"
     assert not store.hold_lease(run.run_id, "technical", "b")
+    assert store.start_task("b", begun(run, "technical")) == 0
     assert store.leased(run.run_id, ["technical", "momentum"]) == {"technical"}
     store.record_outcome(run, outcome("technical"))
     assert store.leased(run.run_id, ["technical"]) == frozenset()
@@ -139,8 +140,9 @@ def test_a_dead_broker_is_one_clear_error_without_its_password() -> None:
 def test_a_task_with_an_outcome_cannot_be_taken_again(store: RunStore) -> None:
     run = open_run()
     store.create(run, "{}")
-    assert store.hold_lease(run.run_id, "technical", "a")
+    assert store.start_task("a", begun(run, "technical")) == 1
     store.record_outcome(run, outcome("technical"))
+    assert store.start_task("b", begun(run, "technical")) == 0
     assert not store.hold_lease(run.run_id, "technical", "a")
     assert not store.hold_lease(run.run_id, "technical", "b")
 
@@ -179,3 +181,43 @@ def test_statuses_are_those_of_the_outcomes(store: RunStore) -> None:
         "momentum": TaskStatus.FAILED,
     }
     assert store.standing(run.run_id)[1] == store.outcomes(run.run_id)
+
+
+def test_a_task_is_begun_three_times_at_most(store: RunStore, client: redis.Redis) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    for number in (1, 2, 3):
+        assert store.start_task(f"owner-{number}", begun(run, "technical")) == number
+        client.delete(f"sigmax:lease:{run.run_id}:technical")  # as when it runs out
+    assert store.start_task("owner-4", begun(run, "technical")) == -1
+    assert store.leased(run.run_id, ["technical"]) == frozenset()
+
+
+def test_a_task_of_a_run_that_is_gone_is_not_begun(store: RunStore, client: redis.Redis) -> None:
+    assert store.start_task("a", begun(open_run("gone-run-1"), "technical")) == 0
+    assert client.keys("*") == []
+
+
+def test_a_task_that_is_set_aside_is_a_dead_letter_once(
+    store: RunStore, client: redis.Redis
+) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    killed = outcome("technical", reason="set aside: its worker died 3 times")
+    assert store.set_aside(run, killed)
+    assert not store.set_aside(run, killed)
+    assert store.count_dead() == 1
+    (letter,) = store.dead_letters(10)
+    assert (letter.run_id, letter.task_id) == (run.run_id, "technical")
+    assert "died 3 times" in letter.reason
+    assert client.ttl("sigmax:dead") > 0
+
+
+def test_a_run_of_a_newer_version_is_left_alone(store: RunStore, client: redis.Redis) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    client.hset(f"sigmax:run:{run.run_id}", "protocol", "99")
+    with pytest.raises(NewerRunError, match="protocol 99"):
+        store.load(run.run_id)
+    client.hdel(f"sigmax:run:{run.run_id}", "protocol")
+    assert store.load(run.run_id).run_id == run.run_id, "as the version before wrote it"

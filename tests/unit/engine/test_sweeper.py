@@ -106,8 +106,9 @@ def test_a_task_whose_worker_died_is_sent_again_then_given_up(watched: Watched) 
     watched.after(7)
     lost = watched.store.outcomes(run.run_id)["technical"]
     assert lost.status is TaskStatus.FAILED
-    assert lost.reason == "its worker died 3 times"
+    assert lost.reason == "set aside: its worker died 3 times"
     assert lost.attempts == 3
+    assert watched.store.count_dead() == 1
 
 
 def test_a_task_that_nobody_took_is_sent_again_after_the_stall_time(watched: Watched) -> None:
@@ -171,8 +172,6 @@ def test_a_run_that_is_gone_is_taken_off_the_list(watched: Watched) -> None:
     run = open_run()
     watched.store.create(run, "{}")
     watched.client.delete(f"sigmax:run:{run.run_id}")
-    watched.load = lambda run_id: None
-    watched.sweeper._place.load = lambda run_id: None
     assert watched.after(1) == []
     assert watched.store.live_runs() == ()
 
@@ -184,3 +183,30 @@ def test_one_worker_at_a_time_watches(watched: Watched) -> None:
     watched.fake.sleep(10)
     watched.sweeper.sweep()
     assert watched.sent == []
+
+
+def test_a_run_that_cannot_be_read_keeps_nothing_from_the_others(watched: Watched) -> None:
+    broken, good = open_run("20250314-120000-0000000a", 10), open_run(seconds=600)
+    for run in (broken, good):
+        watched.store.create(run, "{}")
+    watched.client.hset(f"sigmax:run:{broken.run_id}", "plan", "not a plan")
+    assert watched.after(0.1) == []
+    assert watched.after(3) == [(CLOSE_BATCH, good.run_id, 0)]
+    watched.after(13)
+    assert [run_id for run_id, _ in watched.store.live_runs()] == [good.run_id]
+    events = watched.store.read_events({broken.run_id: "0-0"}, 0.01)
+    assert "cannot be read" in events[-1].detail
+
+
+def test_a_run_of_a_newer_version_is_ended_by_an_older_one_only_past_its_deadline(
+    watched: Watched,
+) -> None:
+    run = open_run(seconds=10)
+    watched.store.create(run, "{}")
+    watched.client.hset(f"sigmax:run:{run.run_id}", "protocol", "99")
+    assert watched.after(12) == []
+    assert watched.store.is_open(run.run_id), "a newer worker may be at it"
+    watched.after(4)
+    assert not watched.store.is_open(run.run_id)
+    events = watched.store.read_events({run.run_id: "0-0"}, 0.01)
+    assert "protocol 99" in events[-1].detail

@@ -1,0 +1,82 @@
+"""The end of a run when its decision chain cannot be relied on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import fakeredis
+import pytest
+
+from sigmax_tasks import clock, finalizer
+from sigmax_tasks.finalizer import MOST_TRIES, conclude
+from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.settings import Settings, load_settings
+from sigmax_tasks.settings.layers import shipped_folder
+from sigmax_tasks.store import OpenRun, RunStore
+
+from .builders import START, open_run, outcome, runtime
+
+
+class Still:
+    """A clock that stands a moment after the start of the run."""
+
+    def now(self):
+        return START + timedelta(seconds=5)
+
+    def monotonic(self) -> float:
+        return 5.0
+
+    def sleep(self, seconds: float) -> None:
+        del seconds
+
+
+@pytest.fixture
+def store() -> Iterator[RunStore]:
+    with clock.use_clock(Still()):
+        yield RunStore(fakeredis.FakeRedis(decode_responses=True), runtime())
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load_settings(shipped_folder(), environ={}).settings
+
+
+def begun(store: RunStore) -> OpenRun:
+    run = open_run()
+    store.create(run, "{}")
+    store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED, ""))
+    return run
+
+
+def test_a_run_is_concluded_once(store: RunStore, settings: Settings) -> None:
+    run = begun(store)
+    assert conclude(store, settings, run, "out of time")
+    assert not conclude(store, settings, run, "again")
+    record = store.record(run.run_id)
+    research = record.research
+    assert (research.completed, research.skipped, research.total_tasks) == (1, 1, 2)
+
+
+def test_findings_that_break_the_decision_chain_are_left_out_in_the_end(
+    store: RunStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begun(store)
+    chain = finalizer.decide_on
+
+    def breaks(bundle, *rest):
+        if any(o.status is TaskStatus.COMPLETED for o in bundle.outcomes):
+            raise MemoryError("as when its worker is killed")
+        return chain(bundle, *rest)
+
+    monkeypatch.setattr(finalizer, "decide_on", breaks)
+    for _ in range(MOST_TRIES):
+        with pytest.raises(MemoryError):
+            conclude(store, settings, run, "out of time")
+    assert conclude(store, settings, run, "out of time")
+    record = store.record(run.run_id)
+    assert record.decision.action.value == "HOLD"
+    assert not record.decision.validation.passed
+    assert any("failed on them 3 times" in alert for alert in record.research.alerts)
+    assert record.research.completed == 1, "what was done counts as done"
+    assert tuple(store.journal.entries(finalizer.JournalQuery())) == ()
