@@ -35,6 +35,7 @@ __all__ = [
     "SigmaxError",
     "SourceError",
     "SpendRefusedError",
+    "StoppedError",
     "TaskTimeoutError",
     "TransientSourceError",
     "UnknownKeyError",
@@ -112,6 +113,10 @@ class WrongQuestionError(PermanentSourceError):
 
 class NotOfferedError(PermanentSourceError):
     """Known before asking: this provider does not offer this (time frame, asset, metric)."""
+
+
+class StoppedError(PermanentSourceError):
+    """Given up on our side: the work it was for is over. Says nothing about the provider."""
 
 
 class UnpaidRequestError(PermanentSourceError):

@@ -29,7 +29,12 @@ from weakref import WeakSet
 
 from sigmax_tasks import clock
 from sigmax_tasks.clock import Deadline
-from sigmax_tasks.errors import RateLimitedError, SourceError, UnpaidRequestError
+from sigmax_tasks.errors import (
+    RateLimitedError,
+    SourceError,
+    StoppedError,
+    UnpaidRequestError,
+)
 from sigmax_tasks.settings.sources import ProviderSettings, SourceSettings
 from sigmax_tasks.sources.breaker import CircuitOpenError
 from sigmax_tasks.sources.desk_counts import count, counts_key, latency_key
@@ -45,7 +50,7 @@ _SHORTEST_STEP_SECONDS: Final = 0.005
 _LONGEST_STEP_SECONDS: Final = 1.0
 _GRACE_MS: Final = 1_500
 _MOST_LANES: Final = 500
-_NOT_ASKED: Final = (CircuitOpenError, QuotaWaitError, UnpaidRequestError)
+_NO_FAULT_OF_ITS: Final = (CircuitOpenError, QuotaWaitError, StoppedError, UnpaidRequestError)
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class Gate:
 
     def note(self, lane: Lane, error: SourceError) -> None:
         """Tell all of an error that only the content of an answer showed."""
-        if error in self.told or isinstance(error, _NOT_ASKED):
+        if error in self.told or isinstance(error, _NO_FAULT_OF_ITS):
             return
         self.told.add(error)
         outcome = outcome_of(error, self.settings, hung=False)

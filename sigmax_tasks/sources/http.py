@@ -28,6 +28,7 @@ from sigmax_tasks.errors import (
     PermanentSourceError,
     SourceError,
     SpendRefusedError,
+    StoppedError,
     TransientSourceError,
     UnpaidRequestError,
 )
@@ -228,6 +229,10 @@ class HttpClient:
                 if status in _REDIRECTS
                 else refusal(budget.provider, status, headers, body, clock.now())
             )
+        except StoppedError:
+            if visit is not None:
+                visit.dropped()
+            raise
         except SourceError as failure:
             if visit is not None:
                 visit.failed(failure, timed_out=deadline.passed)
@@ -289,10 +294,12 @@ class HttpClient:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body; what goes wrong on the way is a :class:`SourceError`."""
         provider = budget.provider
-        with on_leash(Leash(provider, deadline, self._resolver)) as leash:
+        with on_leash(Leash(provider, deadline, self._resolver, budget.stopped)) as leash:
             try:
                 return self._send(session, prepared, budget, deadline)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                if leash.stopped():
+                    raise StoppedError(provider, "stopped while it was asked") from error
                 if leash.cut or deadline.passed:
                     raise too_slow(provider) from error
                 raise TransientSourceError(provider, _connection_problem(error)) from error
@@ -353,8 +360,8 @@ def _wait_for_turn(seconds: float, latest: Deadline, budget: Budget) -> None:
         raise TransientSourceError(budget.provider, "no turn before the deadline")
 
 
-def _stopped(budget: Budget) -> PermanentSourceError:
-    return PermanentSourceError(budget.provider, "stopped while waiting for its turn")
+def _stopped(budget: Budget) -> StoppedError:
+    return StoppedError(budget.provider, "stopped while waiting for its turn")
 
 
 def redirect_allowed(origin: str, target: str) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from sigmax_tasks.clock import Deadline, monotonic
 from sigmax_tasks.errors import TransientSourceError
 
 AddressInfo = tuple[Any, Any, int, str, Any]
+LOOK_SECONDS: Final = 0.25
 _NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 
 
@@ -37,12 +38,22 @@ class OfflineError(TransientSourceError):
 
 
 class Leash:
-    """Holds the socket of the request that this thread makes, and shuts it at the deadline."""
+    """Holds the socket of the request that this thread makes, and shuts it at the deadline.
 
-    def __init__(self, provider: str, deadline: Deadline, resolver: Resolver) -> None:
+    It also shuts it, within ``LOOK_SECONDS``, once ``stopped`` says that nobody wants the answer.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        deadline: Deadline,
+        resolver: Resolver,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.provider = provider
         self.deadline = deadline
         self.resolver = resolver
+        self.stopped = stopped
         self.cut = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -66,6 +77,13 @@ class Leash:
         with self._lock:
             self._socket = None
 
+    def watch(self, done: threading.Event) -> None:
+        """Pull at the deadline or when stopped, whichever is first; return when ``done``."""
+        while not done.wait(min(LOOK_SECONDS, max(0.001, self.deadline.remaining))):
+            if self.deadline.passed or self.stopped():
+                self.pull()
+                return
+
 
 def _shut(sock: socket.socket) -> None:
     with suppress(OSError):  # already closed by its reader
@@ -82,14 +100,14 @@ _current = _Current()
 @contextmanager
 def on_leash(leash: Leash) -> Iterator[Leash]:
     """Every connection this thread opens or uses inside is under ``leash``."""
-    watchdog = threading.Timer(max(0.001, leash.deadline.remaining), leash.pull)
-    watchdog.daemon = True
+    done = threading.Event()
+    watchdog = threading.Thread(target=leash.watch, args=(done,), name="leash", daemon=True)
     before, _current.leash = _current.leash, leash
     watchdog.start()
     try:
         yield leash
     finally:
-        watchdog.cancel()
+        done.set()
         leash.release()
         _current.leash = before
 

@@ -68,7 +68,7 @@ def test_a_cluster_at_rest_shows_every_known_label_with_zero(
     assert value(values, "sigmax_tasks_total", status="failed") == 0
     assert value(values, "sigmax_run_alerts_total", kind="cost") == 0
     assert value(values, "sigmax_run_seconds_count") == 0
-    assert value(values, "sigmax_queue_messages", queue="sigmax.research", priority="9") == 0
+    assert value(values, "sigmax_queue_messages", queue="sigmax.research", priority="7") == 0
     assert value(values, "sigmax_target", figure="completion_rate") == 0.9
     assert value(values, "sigmax_target", figure="cost_per_decision") == 0.25
 
