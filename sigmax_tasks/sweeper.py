@@ -72,13 +72,17 @@ class Sweeper:
         self._noticed = {key: at for key, at in self._noticed.items() if key[0] in alive}
 
     def _greet(self) -> None:
-        began = clock.now().timestamp()
+        """Say that this worker lives, and how its clock stood to that of Redis the time before."""
         life = self._engine.sweep_interval_seconds * 5 + 5
+        began = clock.now().timestamp()
         at_redis = self._store.greet(worker_identity(), life, self._facts)
-        if self._facts is not None:
-            middle = (began + clock.now().timestamp()) / 2
-            ahead = round(middle - at_redis, 3)
-            self._facts = self._facts.model_copy(update={"clock_ahead_seconds": ahead})
+        if self._facts is None:
+            return
+        first = self._facts.clock_ahead_seconds is None
+        ahead = round((began + clock.now().timestamp()) / 2 - at_redis, 3)
+        self._facts = self._facts.model_copy(update={"clock_ahead_seconds": ahead})
+        if first:
+            self._greet()
 
     def _visit(self, run_id: str, deadline: float) -> None:
         try:

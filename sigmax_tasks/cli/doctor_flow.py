@@ -32,7 +32,7 @@ from sigmax_tasks.settings import LoadedSettings, Settings
 from sigmax_tasks.sources.desk_status import ProviderStatus, desk_status
 from sigmax_tasks.store import RunStore, connect, reachable
 
-PING_SECONDS = 1.0
+PING_SECONDS = 2.0
 _START = "start one with: sigmax up, or name its Redis with --broker or SIGMAX_BROKER_URL"
 
 

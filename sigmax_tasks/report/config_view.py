@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from rich.text import Text
 
@@ -27,3 +27,64 @@ def config_lines(values: Sequence[tuple[str, Any, str]]) -> list[Text]:
             )
         )
     return lines
+
+
+class Valued(Protocol):
+    """A key with its value and origin."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def value(self) -> Any: ...
+    @property
+    def origin(self) -> str: ...
+
+
+class Explained(Protocol):
+    """What is shown of a key that is explained."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def comment(self) -> str: ...
+    @property
+    def place(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def default(self) -> Sequence[Valued]: ...
+    @property
+    def values(self) -> Sequence[Valued]: ...
+    @property
+    def variable(self) -> str: ...
+
+
+def explanation_lines(found: Explained) -> list[Text]:
+    """The documentation, then type, default, value with origin, and how to set it."""
+    lines = [Text(clean_text(found.key), style="bold")]
+    if found.comment:
+        lines.append(Text(clean_text(found.comment, limit=4000)))
+    single = len(found.values) == 1 and found.values[0].key == found.key
+    rows = [("type", found.kind)]
+    if single:
+        default = found.default[0].value if found.default else None
+        rows.append(("default", _json(default) if found.default else "none"))
+        rows.append(("value", f"{_json(found.values[0].value)}  [{found.values[0].origin}]"))
+    else:
+        changed = [v for v in found.values if v.origin != SHIPPED]
+        rows.append(("keys", f"{len(found.values)}; sigmax config show {found.key} lists them"))
+        rows += [("changed", f"{v.key} = {_json(v.value)}  [{v.origin}]") for v in changed]
+    rows.append(("file", found.place))
+    if single:
+        rows.append(("environment", found.variable or "not possible; use a file or --set"))
+        rows.append(("once", f"--set {found.key}=VALUE"))
+    lines += [
+        Text.assemble((f"  {name:<12}", "dim"), clean_text(text, limit=2000))
+        for name, text in rows
+        if text
+    ]
+    return lines
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

