@@ -7,6 +7,7 @@ processes differs. It listens on loopback with a random password and leaves noth
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -33,10 +34,13 @@ from sigmax_tasks.errors import ClusterUnreachableError, RunNotFoundError
 from sigmax_tasks.guardian import stop_groups
 from sigmax_tasks.journal import HOME_IS_FILE, HOME_KEY, FileJournal, default_file
 from sigmax_tasks.local_state import find_local
+from sigmax_tasks.outbox import Outbox
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import RunStore, connect
 from sigmax_tasks.supervisor import Guardian
 from sigmax_tasks.task_samples import SampleFile, samples_of
+
+logger = logging.getLogger(__name__)
 
 STOP_GRACE_SECONDS = 1.0
 REDIS_PROGRAMS = ("redis-server", "valkey-server")
@@ -108,11 +112,30 @@ def embedded_cluster(settings: Settings, *, computing: int | None = None) -> Ite
         try:
             yield Cluster(url, "embedded", tuple(processes), log_file)
         finally:
+            _let_notices_out(settings, url)
             archive_runs(settings, url, archive)
     finally:
         _stop(processes)
         shutil.rmtree(folder, ignore_errors=True)
         guardian.dismiss()
+
+
+def _let_notices_out(settings: Settings, url: str) -> None:
+    """Wait for the worker to send what is in the outbox, no longer than one message may take."""
+    notifications = settings.runtime.notifications
+    if not notifications.receivers:
+        return
+    # jinja2, for those who notify.
+    from sigmax_tasks.notifications.courier import wait_until_sent
+
+    client = connect(url, connect_timeout_seconds=0.5)
+    try:
+        outbox = Outbox(client, notifications.outbox_length)
+        left = wait_until_sent(outbox, notifications.timeout_seconds)
+    finally:
+        client.close()
+    if left:
+        logger.warning("%d notifications were not sent before the private cluster ended", left)
 
 
 def find_redis() -> str:

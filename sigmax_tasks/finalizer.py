@@ -28,6 +28,7 @@ from sigmax_tasks.models.research import (
     TaskOutcome,
     TaskStatus,
 )
+from sigmax_tasks.notifications.notices import run_notices
 from sigmax_tasks.runner import ended, worker_identity
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.stages.aggregate import aggregate
@@ -113,7 +114,8 @@ def conclude(
         seconds=record.research.duration_seconds,
         detail=record.decision.action.value,
     )
-    return store.commit(run, record, event, entry)
+    notices = "" if entry is None else run_notices(settings.runtime.notifications, record)
+    return store.commit(run, record, event, entry, notices)
 
 
 def with_history(record: RunRecord, entry: JournalEntry, journal: Journal) -> RunRecord:

@@ -18,6 +18,7 @@ Keys of a run (all with a time to live from their creation):
 ``sigmax:samples:...``     list    what a task took in its latest runs (task_samples.py)
 ``sigmax:journal...``      (more)  the journal, which is kept: see journal/redis_home.py
 ``sigmax:tally...``        (more)  numbers for the metrics: see tally.py
+``sigmax:outbox...``       (more)  who is still to be told of what: see outbox.py
 =========================  ======  ==============================================================
 """
 
@@ -65,6 +66,7 @@ from sigmax_tasks.models.journal import JournalEntry
 from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
 from sigmax_tasks.models.worker import WorkerFacts
+from sigmax_tasks.outbox import OUTBOX_KEY, TRIES_KEY
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.refusals import (
     DeadLetter,
@@ -659,14 +661,17 @@ class RunStore:
         record: RunRecord,
         event: ProgressEvent,
         entry: JournalEntry | None = None,
+        notices: str = "",
     ) -> bool:
         """Close the run with its record; True for the one caller whose record is kept.
 
         The journal entry is kept in the same step. A private cluster's goes to its file right
         after; one that is lost there, by a crash in between, is given by :meth:`journal_entry`.
+        ``notices`` (outbox.py) are laid into the outbox in the same step.
         """
         text = record.model_dump_json(exclude_computed_fields=True)
-        won = self._close(run.run_id, STATE_FINISHED, text, event, record_tally(record), entry)
+        counted = record_tally(record)
+        won = self._close(run.run_id, STATE_FINISHED, text, event, counted, entry, notices)
         if won and entry is not None:
             if not isinstance(self.journal, RedisJournal):
                 self.journal.add(entry)
@@ -703,6 +708,7 @@ class RunStore:
         event: ProgressEvent,
         counted: str,
         entry: JournalEntry | None = None,
+        notices: str = "",
     ) -> bool:
         now = clock.now().timestamp()
         home = "redis" if isinstance(self.journal, RedisJournal) else "file"
@@ -716,6 +722,8 @@ class RunStore:
                 f"sigmax:obs:{run_id}",
                 TALLY_KEY,
                 TASK_TALLY_KEY,
+                OUTBOX_KEY,
+                TRIES_KEY,
                 *(entry_keys(entry) if entry is not None else ()),
             ],
             args=[
@@ -729,6 +737,8 @@ class RunStore:
                 self._runtime.engine.event_stream_max_length,
                 now - self._run_seconds,
                 counted,
+                notices,
+                self._runtime.notifications.outbox_length,
                 *((home, *entry_arguments(entry)) if entry is not None else ("",)),
             ],
         )

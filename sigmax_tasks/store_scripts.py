@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from sigmax_tasks.journal import WRITE_ENTRY_LUA
 from sigmax_tasks.models.observations import Observation
+from sigmax_tasks.outbox import OUTBOX_LUA
 from sigmax_tasks.tally import TALLY_LUA
 
 # Writes a new run and lists it as open. Gives 0, or how many are open where no more may be
@@ -118,11 +119,12 @@ redis.call('HSET', KEYS[1], 'step', ARGV[2], 'step_at', ARGV[3])
 return 1
 """
 # Closes a run with its record and its journal entry; only the first caller gets 1. Where the
-# journal is a file (ARGV[11] is 'file'), the entry is laid beside the record for who writes it.
-# ARGV[10] is what it adds to the metrics (tally.py).
+# journal is a file (ARGV[13] is 'file'), the entry is laid beside the record for who writes it.
+# ARGV[10] is what it adds to the metrics (tally.py), ARGV[11] whom to tell (outbox.py).
 COMMIT = (
     WRITE_ENTRY_LUA
     + TALLY_LUA
+    + OUTBOX_LUA
     + """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1], 'record', ARGV[2])
@@ -137,9 +139,10 @@ redis.call('EXPIRE', KEYS[5], ARGV[6])
 redis.call('EXPIRE', KEYS[6], ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[9])
 tally(KEYS[7], KEYS[8], ARGV[10])
-if ARGV[11] == 'file' then redis.call('HSET', KEYS[1], 'journal', ARGV[12]) end
-if ARGV[11] == 'redis' then
-  write_entry({KEYS[9], KEYS[10], KEYS[11], KEYS[12]}, ARGV[3], ARGV[12], ARGV[13], ARGV[14])
+post(KEYS[9], KEYS[10], KEYS[7], ARGV[11], ARGV[4], ARGV[12])
+if ARGV[13] == 'file' then redis.call('HSET', KEYS[1], 'journal', ARGV[14]) end
+if ARGV[13] == 'redis' then
+  write_entry({KEYS[11], KEYS[12], KEYS[13], KEYS[14]}, ARGV[3], ARGV[14], ARGV[15], ARGV[16])
 end
 return 1
 """

@@ -240,9 +240,15 @@ _stop = threading.Event()
 
 @signals.worker_ready.connect
 def start_watching(sender: Any, **_: Any) -> None:
-    """Start the watchdog of this worker process."""
+    """Start the watchdog of this worker process, and the courier of its notifications."""
     arguments = (_stop, _facts_of(sender))
     threading.Thread(target=_watch, args=arguments, name="sigmax-sweeper", daemon=True).start()
+    place = workplace()
+    if place.settings.runtime.notifications.receivers:
+        # jinja2, for those who notify.
+        from sigmax_tasks.notifications.courier import start_courier
+
+        start_courier(place.client, place.store, place.settings.runtime.notifications, _stop)
 
 
 @signals.worker_shutting_down.connect

@@ -49,7 +49,7 @@ class Workplace:
             connect_timeout_seconds=self.settings.runtime.broker.connect_timeout_seconds,
         )
         self.store = RunStore(client, self.settings.runtime)
-        self._client = client
+        self.client = client
         self._lock = threading.Lock()
         self._runners: OrderedDict[str, tuple[Settings, TaskRunner]] = OrderedDict()
         self._runs: OrderedDict[str, OpenRun] = OrderedDict()
@@ -90,7 +90,7 @@ class Workplace:
                 snapshot = self.store.settings_snapshot(run.settings_hash)
                 own = self.settings.with_snapshot(snapshot)
                 cap = self.settings.planning.performance.max_cost_per_day
-                known = (own, TaskRunner(self.store, own, self._client, day_limit_usd=cap))
+                known = (own, TaskRunner(self.store, own, self.client, day_limit_usd=cap))
                 self._runners[run.settings_hash] = known
             self._runners.move_to_end(run.settings_hash)
             while len(self._runners) > MAX_KEPT_RUNNERS:

@@ -35,6 +35,7 @@ COMMANDS = {
     "simulate": (f"{_COMMANDS}.simulate:simulate", "Serve simulated or recorded market data."),
     "doctor": (f"{_COMMANDS}.doctor:doctor", "Check the cluster and the data providers."),
     "metrics": (f"{_COMMANDS}.metrics:metrics", "Serve the cluster's figures to Prometheus."),
+    "notify": (f"{_COMMANDS}.notify:notify", "Show and try who is told of decisions and alerts."),
     "config": (f"{_COMMANDS}.config:config", "Show and check the configuration."),
 }
 

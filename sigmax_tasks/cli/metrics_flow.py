@@ -14,10 +14,13 @@ from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cli.options import config_path
 from sigmax_tasks.cluster import running_cluster
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError
+from sigmax_tasks.notifications.alerts import AlertTeller
+from sigmax_tasks.notifications.courier import start_courier
 from sigmax_tasks.report.metrics_view import metrics_view
 from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.store import connect, reachable
+from sigmax_tasks.store import RunStore, connect, reachable
+from sigmax_tasks.telemetry.alert_book import AlertChange
 from sigmax_tasks.telemetry.alert_rules import rules_text
 from sigmax_tasks.telemetry.endpoint import ClusterReader, MetricsServer, as_text, registry_of
 from sigmax_tasks.telemetry.figures import figures_of
@@ -43,14 +46,25 @@ def serve(
     with _client(url, settings) as client:
         reader = ClusterReader(client, settings)
         targets = settings.planning.monitoring.targets
-        watch = AlertWatch(settings, reader, lambda change: click.echo(sentence(change)))
+        stop = threading.Event()
+        teller = AlertTeller(settings.runtime.notifications, client)
+        start_courier(
+            client, RunStore(client, settings.runtime), settings.runtime.notifications, stop
+        )
+
+        def tell(change: AlertChange) -> None:
+            click.echo(sentence(change))
+            teller.tell(change.rule.name, sentence(change), firing=change.firing)
+
+        watch = AlertWatch(settings, reader, tell, teller.known())
         registry = registry_of(reader, targets, lambda: watch.firing)
         server = MetricsServer(registry, host, int(port))
         server.start()
         try:
             click.echo(f"metrics on {server.url}")
-            watch.run(threading.Event())
+            watch.run(stop)
         finally:
+            stop.set()
             server.stop()
     return ExitCode.OK
 

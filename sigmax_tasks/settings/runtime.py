@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from sigmax_planner.models import Message, UtcTime
+from sigmax_tasks.settings.notifications import NotificationSettings
 
 
 class BrokerSettings(Message):
@@ -91,4 +92,5 @@ class RuntimeSettings(Message):
     simulator: SimulatorSettings
     alerts: AlertSettings
     evaluation: EvaluationSettings
+    notifications: NotificationSettings
     logging: LoggingSettings

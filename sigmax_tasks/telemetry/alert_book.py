@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,13 +24,18 @@ class AlertChange:
 
 
 class AlertBook:
-    """Remembers readings and since when each condition has held."""
+    """Remembers readings and since when each condition has held.
 
-    def __init__(self, rules: Sequence[AlertRule], window: timedelta) -> None:
+    ``firing`` are alerts that are known to fire: they go on until their condition does not hold.
+    """
+
+    def __init__(
+        self, rules: Sequence[AlertRule], window: timedelta, firing: Collection[str] = ()
+    ) -> None:
         self._rules = tuple(rules)
         self._history = History(max(window, _KEEP))
         self._since: dict[str, datetime] = {}
-        self._firing: set[str] = set()
+        self._firing = set(firing)
 
     @property
     def firing(self) -> tuple[str, ...]:
@@ -46,7 +51,8 @@ class AlertBook:
                 self._since.pop(rule.name, None)
                 fires = False
             else:
-                fires = at - self._since.setdefault(rule.name, at) >= rule.hold
+                since = self._since.setdefault(rule.name, at)
+                fires = rule.name in self._firing or at - since >= rule.hold
             if fires != (rule.name in self._firing):
                 (self._firing.add if fires else self._firing.discard)(rule.name)
                 changes.append(AlertChange(rule, fires, at, rule.condition.value(self._history)))

@@ -146,6 +146,14 @@ def alert_rules(settings: Settings) -> tuple[AlertRule, ...]:
             "Look for out-of-memory kills and crashes in the logs of the workers.",
         ),
         AlertRule(
+            "SigmaxNotificationsFail",
+            "warning",
+            Rose(">", 0, Series("sigmax_notifications_total", (("result", "failed"),)), window),
+            timedelta(0),
+            f"A notification was given up within {minutes}",
+            "sigmax notify test tries each receiver; the log of the workers has the reason.",
+        ),
+        AlertRule(
             "SigmaxRunAboveThreshold",
             "info",
             Rose(">", 0, Series("sigmax_run_alerts_total"), window),

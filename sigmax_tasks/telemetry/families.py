@@ -74,6 +74,7 @@ def families(reading: Reading, targets: Targets) -> Iterator[Metric]:
     )
     yield from _tasks(reading)
     yield from _runs(reading)
+    yield from _notices(reading)
     yield from _load(reading)
     yield from _providers(reading.providers)
 
@@ -197,6 +198,19 @@ def _runs(reading: Reading) -> Iterator[Metric]:
     yield _gauge("sigmax_open_runs", "Runs without a decision yet.", reading.open_runs)
     yield _gauge("sigmax_overdue_runs", "Open runs past their deadline.", reading.overdue_runs)
     yield _gauge("sigmax_kept_runs", "Finished runs that are kept.", reading.kept_runs)
+
+
+def _notices(reading: Reading) -> Iterator[Metric]:
+    yield _counter(
+        "sigmax_notifications",
+        "Notifications that were sent, given up after their last try, or dropped unsent.",
+        ["result"],
+        {
+            (result,): _number(reading.tally, f"notices|{result}")
+            for result in ("sent", "failed", "dropped")
+        },
+    )
+    yield _gauge("sigmax_outbox_notices", "Notifications that wait to be sent.", reading.outbox)
 
 
 def _load(reading: Reading) -> Iterator[Metric]:

@@ -12,6 +12,7 @@ import redis
 from sigmax_planner.canvas import CONTROL_QUEUE, PRIORITY_STEPS, RESEARCH_QUEUE
 from sigmax_tasks import clock
 from sigmax_tasks.budget import WORLDS, DaySpend, day_of, day_spend, spend_key
+from sigmax_tasks.outbox import OUTBOX_KEY
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.sources.desk_counts import counts_key
 from sigmax_tasks.sources.gate import lane_keys
@@ -49,6 +50,7 @@ class Reading:
     overdue_runs: int = 0
     kept_runs: int = 0
     unacknowledged: int = 0
+    outbox: int = 0
     queued: Mapping[tuple[str, int], int] = field(default_factory=dict)
     providers: tuple[ProviderReading, ...] = ()
 
@@ -72,6 +74,7 @@ def read_cluster(client: redis.Redis, settings: Settings) -> Reading:
         pipe.zcount("sigmax:live", "-inf", now)
         pipe.zcard("sigmax:finished")
         pipe.hlen("unacked")
+        pipe.zcard(OUTBOX_KEY)
         for world in WORLDS:
             pipe.hmget(spend_key(world, day_of(moment)), ["spent", "held"])
         for queue, priority in queues:
@@ -80,7 +83,7 @@ def read_cluster(client: redis.Redis, settings: Settings) -> Reading:
             pipe.hgetall(counts_key(name, live=not simulated))
         answers: list[Any] = pipe.execute()
     rest = iter(answers)
-    tally, task_tally, workers, live, overdue, kept, unacked = islice(rest, 7)
+    tally, task_tally, workers, live, overdue, kept, unacked, outbox = islice(rest, 8)
     spend = {world: day_spend(next(rest)) for world in WORLDS}
     queued = {place: int(next(rest)) for place in queues}
     counted = [
@@ -100,6 +103,7 @@ def read_cluster(client: redis.Redis, settings: Settings) -> Reading:
         overdue_runs=overdue,
         kept_runs=kept,
         unacknowledged=unacked,
+        outbox=outbox,
         queued=queued,
         providers=_standing(client, counted, now * 1000),
     )

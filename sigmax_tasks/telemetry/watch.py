@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 
 from sigmax_tasks import clock
@@ -19,20 +19,27 @@ logger = logging.getLogger(__name__)
 
 
 class AlertWatch:
-    """``tell`` is called for each change; :attr:`firing` may be read from other threads."""
+    """``tell`` is called for each change; :attr:`firing` may be read from other threads.
+
+    ``firing`` are the alerts that were known to fire before.
+    """
 
     def __init__(
-        self, settings: Settings, read: Callable[[], Reading], tell: Callable[[AlertChange], None]
+        self,
+        settings: Settings,
+        read: Callable[[], Reading],
+        tell: Callable[[AlertChange], None],
+        firing: Collection[str] = (),
     ) -> None:
         self._read = read
         self._tell = tell
         self._targets = settings.planning.monitoring.targets
         self._rules = alert_rules(settings)
         self._book = AlertBook(
-            self._rules, timedelta(minutes=settings.runtime.alerts.window_minutes)
+            self._rules, timedelta(minutes=settings.runtime.alerts.window_minutes), firing
         )
         self._interval = settings.runtime.alerts.interval_seconds
-        self.firing: dict[str, bool] = {rule.name: False for rule in self._rules}
+        self.firing: dict[str, bool] = {rule.name: rule.name in firing for rule in self._rules}
 
     def run(self, stop: threading.Event) -> None:
         """One look per interval until ``stop``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -68,6 +69,13 @@ def open_run(run_id: str = "20250314-120000-00000001", seconds: float = 60) -> O
         created_at=START,
         deadline_at=START + timedelta(seconds=seconds),
     )
+
+
+def run_of(*task_ids: str) -> OpenRun:
+    """A run of tasks of any names."""
+    run = open_run()
+    tasks = tuple(task("any").model_copy(update={"task_id": task_id}) for task_id in task_ids)
+    return replace(run, plan=run.plan.model_copy(update={"tasks": tasks}))
 
 
 def outcome(task_id: str, status: TaskStatus = TaskStatus.FAILED, reason: str = "x") -> TaskOutcome:

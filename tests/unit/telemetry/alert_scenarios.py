@@ -119,6 +119,15 @@ SCENARIOS = (
         fires_at=(15, 20),
     ),
     Scenario(
+        "SigmaxNotificationsFail",
+        {
+            ("sigmax_notifications_total", labels(result="sent")): "0+1x70",
+            ("sigmax_notifications_total", labels(result="failed")): "0x10 1x60",
+        },
+        rests_at=(5, 10, 35),
+        fires_at=(12, 20),
+    ),
+    Scenario(
         "SigmaxRunAboveThreshold",
         {("sigmax_run_alerts_total", labels(kind="duration")): "0x10 1x60"},
         rests_at=(5, 10, 35),

@@ -28,7 +28,7 @@ from sigmax_tasks.store import RunStore
 from sigmax_tasks.telemetry.endpoint import ClusterReader, MetricsServer, as_text, registry_of
 from sigmax_tasks.telemetry.figures import Figure, figures_of
 from sigmax_tasks.telemetry.reading import Reading, read_cluster
-from tests.unit.engine.builders import START, open_run, outcome
+from tests.unit.engine.builders import START, open_run, outcome, run_of
 from tests.unit.report.builders import make_record
 
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -151,8 +151,8 @@ def test_providers_with_latency_cache_quota_and_breaker(
 def test_the_text_is_what_the_parser_of_prometheus_reads(
     store: RunStore, client: redis.Redis, settings: Settings
 ) -> None:
-    run = open_run()
-    store.create(run, "{}")
+    run = run_of('odd"name\\')
+    store.create(open_run(), "{}")
     store.record_outcome(run, outcome('odd"name\\', TaskStatus.COMPLETED))
     values = scraped(client, settings)
     odd = {"task": 'odd"name\\', "status": "completed"}

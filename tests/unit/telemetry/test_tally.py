@@ -22,7 +22,7 @@ from sigmax_tasks.tally import (
     record_tally,
 )
 from sigmax_tasks.task_work import describe_missing
-from tests.unit.engine.builders import START, open_run, outcome
+from tests.unit.engine.builders import START, open_run, outcome, run_of
 from tests.unit.report.builders import make_record
 
 OVER_BUDGET = OverBudgetError(
@@ -119,12 +119,14 @@ def test_a_cancelled_run_is_no_decision(store: RunStore, client: redis.Redis) ->
 def test_tasks_of_any_name_do_not_grow_the_hash_without_end(
     store: RunStore, client: redis.Redis
 ) -> None:
-    run = open_run()
-    store.create(run, "{}")
-    for number in range(MOST_TASK_FIELDS):
-        assert store.record_outcome(run, outcome(f"t{number}", TaskStatus.SKIPPED))
-    for number in range(5):
-        assert store.record_outcome(run, outcome(f"more{number}"))
+    few = [f"t{number}" for number in range(MOST_TASK_FIELDS)]
+    more = [f"more{number}" for number in range(5)]
+    run = run_of(*few, *more)
+    store.create(open_run(), "{}")
+    for task_id in few:
+        assert store.record_outcome(run, outcome(task_id, TaskStatus.SKIPPED))
+    for task_id in more:
+        assert store.record_outcome(run, outcome(task_id))
     assert client.hget(TASK_TALLY_KEY, "other|failed") == "5"
     assert client.hlen(TASK_TALLY_KEY) == MOST_TASK_FIELDS + 2
     assert client.hget(TALLY_KEY, "tasks|failed") == "5"
