@@ -9,11 +9,12 @@ instead of one canvas that carries the rest of the plan in every message.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from celery import Celery, chord
+from typing import TYPE_CHECKING, Any
 
 from sigmax_planner.models import ResearchTask, TaskPriority
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 RUN_RESEARCH = "sigmax.run_research"
 CLOSE_BATCH = "sigmax.close_batch"
@@ -66,6 +67,8 @@ def batch_chord(
     ``tasks`` must not be empty (``ValueError``). A failure inside the header never loses the run:
     the error callback sends the advance step, which reads the truth from the store.
     """
+    from celery import chord  # heavy: those who only name tasks and queues do not need it
+
     if not tasks:
         raise ValueError("a chord needs at least one task")
     header = [

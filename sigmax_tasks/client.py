@@ -7,15 +7,14 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import redis
-from celery import Celery
 
 from sigmax_planner.canvas import CLOSE_BATCH, control_signature
 from sigmax_planner.models import AnalysisRequest, DataMode, ResearchPlan
 from sigmax_planner.planner import create_plan
 from sigmax_tasks import clock
-from sigmax_tasks.application import make_app
 from sigmax_tasks.budget import DaySpend, day_of, world_of
 from sigmax_tasks.errors import (
     ClusterBusyError,
@@ -28,6 +27,7 @@ from sigmax_tasks.errors import (
 from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.ids import check_run_id, new_run_id
 from sigmax_tasks.journal import Journal
+from sigmax_tasks.lean_chords import send_lean_chord
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
@@ -35,6 +35,9 @@ from sigmax_tasks.planning_facts import FactFinder
 from sigmax_tasks.refusals import DeadLetter
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import STATE_CANCELLED, STATE_OPEN, OpenRun, RunStore, connect, reachable
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 TICK_SECONDS = 0.2
 SLOT_LOOK_SECONDS = 0.4
@@ -60,7 +63,8 @@ class SubmittedRun:
 class Client:
     """One connection to a cluster. Not for sharing between threads. Its runs are one submission.
 
-    ``app`` is the Celery application to send with, on a worker its own; else one is made.
+    ``app`` is the Celery application to send with, on a worker its own; else one is made when
+    something is sent that the run store cannot send.
     """
 
     def __init__(self, settings: Settings, broker_url: str, *, app: Celery | None = None) -> None:
@@ -71,13 +75,23 @@ class Client:
         self._redis = client
         self._store = RunStore(client, runtime)
         self._submission = secrets.token_hex(8)
-        self._owns_app = app is None
+        self._given_app = app
+        self._made_app: Celery | None = None
         self._facts: tuple[float, FactFinder] | None = None
-        self._app = make_app(runtime, broker_url) if app is None else app
+
+    @property
+    def _app(self) -> Celery:
+        if self._given_app is not None:
+            return self._given_app
+        if self._made_app is None:
+            from sigmax_tasks.application import make_app  # imports Celery, rarely needed here
+
+            self._made_app = make_app(self._settings.runtime, self._url)
+        return self._made_app
 
     def close(self) -> None:
-        if self._owns_app:
-            self._app.close()
+        if self._made_app is not None:
+            self._made_app.close()
         self._redis.close()
 
     def check(self) -> None:
@@ -146,10 +160,19 @@ class Client:
         )
         with reachable(self._url):
             self._store.create(run, settings.snapshot)
+            self._start(run)
+        return SubmittedRun(run.run_id, plan, seconds)
+
+    def _start(self, run: OpenRun) -> None:
+        """Send the first batch, or where that is Celery's business the step that does."""
+        batches = run.plan.execution_order
+        if self._settings.runtime.engine.lean_chords and batches:
+            first = [run.plan.task(task_id) for task_id in batches[0]]
+            send_lean_chord(self._store, run, 0, first, claim=True)
+        else:
             control_signature(self._app, CLOSE_BATCH, run.run_id, 0).apply_async(
                 ignore_result=True, retry=False
             )
-        return SubmittedRun(run.run_id, plan, seconds)
 
     def follow(self, run_ids: Sequence[str]) -> Iterator[ProgressEvent | None]:
         """Events of these runs until each has ended; None about every 0.2 s without news.

@@ -20,6 +20,9 @@ from sigmax_planner.canvas import (
     message_priority,
 )
 from sigmax_planner.models import ResearchTask
+from sigmax_tasks import clock
+from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.store import OpenRun, RunStore
 from sigmax_tasks.wire import Call, Letter, chord_letters
 
 _HEADERS = {PROTOCOL_HEADER: PROTOCOL_VERSION}
@@ -55,3 +58,28 @@ def lean_chord(
     if last:
         return chord_letters(header, control_call(FINALIZE_RUN, run_id))
     return chord_letters(header, control_call(CLOSE_BATCH, run_id, step + 1))
+
+
+def send_lean_chord(
+    store: RunStore, run: OpenRun, step: int, tasks: Sequence[ResearchTask], *, claim: bool
+) -> bool:
+    """Send a chord in the step that tells of it and, with ``claim``, moves the run to its batch."""
+    letters = lean_chord(
+        run.run_id,
+        step,
+        tasks,
+        last=step + 1 == len(run.plan.execution_order),
+        behind=store.waits_behind(run),
+    )
+    return store.send_batch(batch_started(run, step, tasks), letters, step=step, claim=claim)
+
+
+def batch_started(run: OpenRun, step: int, tasks: Sequence[ResearchTask]) -> ProgressEvent:
+    """The event that tells of it."""
+    return ProgressEvent(
+        run_id=run.run_id,
+        kind=EventKind.BATCH_STARTED,
+        at=clock.now(),
+        batch_index=step,
+        detail=", ".join(task.task_id for task in tasks),
+    )

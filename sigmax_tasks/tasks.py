@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 
 from celery import Task
@@ -24,7 +24,7 @@ from sigmax_tasks import clock
 from sigmax_tasks.celery import app, settings
 from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.finalizer import conclude
-from sigmax_tasks.lean_chords import lean_chord
+from sigmax_tasks.lean_chords import batch_started, send_lean_chord
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.runner import TaskRunner, ended, worker_identity
@@ -208,7 +208,7 @@ def dispatch(
     if own.runtime.engine.lean_chords:
         send_lean_chord(store, run, step, runnable, claim=False)
     else:
-        store.add_event(_batch_started(run, step, runnable))
+        store.add_event(batch_started(run, step, runnable))
         behind = store.waits_behind(run)
         batch_chord(app, run.run_id, step, runnable, behind=behind).apply_async()
         store.mark_sent(run.run_id, step)
@@ -238,30 +238,6 @@ def startable(
             reason = f"dependency {broken} {outcomes[broken].value}"
             store.record_outcome(run, ended(task, TaskStatus.SKIPPED, reason, at=clock.now()))
     return runnable
-
-
-def send_lean_chord(
-    store: RunStore, run: OpenRun, step: int, tasks: Sequence[ResearchTask], *, claim: bool
-) -> bool:
-    """Send a chord in the step that tells of it and, with ``claim``, moves the run to its batch."""
-    letters = lean_chord(
-        run.run_id,
-        step,
-        tasks,
-        last=step + 1 == len(run.plan.execution_order),
-        behind=store.waits_behind(run),
-    )
-    return store.send_batch(_batch_started(run, step, tasks), letters, step=step, claim=claim)
-
-
-def _batch_started(run: OpenRun, step: int, tasks: Sequence[ResearchTask]) -> ProgressEvent:
-    return ProgressEvent(
-        run_id=run.run_id,
-        kind=EventKind.BATCH_STARTED,
-        at=clock.now(),
-        batch_index=step,
-        detail=", ".join(task.task_id for task in tasks),
-    )
 
 
 def _join_of(request: Context, run: OpenRun, batch: tuple[str, ...]) -> Join | None:
