@@ -9,7 +9,7 @@ import re
 from datetime import UTC
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     computed_field,
+    model_validator,
 )
 
 from sigmax_planner.errors import InvalidSymbolError, InvalidWidthError
@@ -135,13 +136,35 @@ class MarketContext(Message):
     news_tone: float | None = Field(default=None, ge=-1, le=1)
 
 
+class Holding(Message):
+    """A position that is held: its share of the equity, below 0 for a short one."""
+
+    symbol: Symbol
+    fraction: float = Field(ge=-1, le=1, strict=True)
+
+
+class Portfolio(Message):
+    """What is held already. ``equity_usd`` None is not known."""
+
+    equity_usd: float | None = Field(default=None, gt=0, le=1e12, strict=True)
+    holdings: tuple[Holding, ...] = Field(default=(), max_length=200)
+
+    @model_validator(mode="after")
+    def _no_symbol_twice(self) -> Self:
+        symbols = [holding.symbol for holding in self.holdings]
+        if len(set(symbols)) != len(symbols):
+            raise ValueError("a symbol is held twice")
+        return self
+
+
 class AnalysisRequest(Message):
     """One question about one market.
 
     ``width``, ``include_optional``, ``max_cost_usd`` and ``deadline_seconds`` override the
     configuration where they are not None. ``as_of`` is the time the run believes it is (None: the
     wall clock). ``source_root`` is the base address of a local data server (replay, simulated).
-    ``market`` is what the asker knows of the market, for the priority rules.
+    ``market`` is what the asker knows of the market, for the priority rules. ``portfolio`` is what
+    is held already, None where nothing is said of it.
     """
 
     symbol: Symbol
@@ -156,6 +179,7 @@ class AnalysisRequest(Message):
     seed: int | None = None
     source_root: str | None = None
     market: MarketContext | None = None
+    portfolio: Portfolio | None = None
 
 
 class TaskTemplate(Message):

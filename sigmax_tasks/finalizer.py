@@ -22,6 +22,7 @@ from sigmax_tasks.models.decision import Cost, RunRecord, ValidationReport
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.journal import JournalEntry
 from sigmax_tasks.models.research import (
+    Circumstances,
     ResearchBundle,
     RunSummary,
     TaskDetail,
@@ -36,6 +37,7 @@ from sigmax_tasks.stages.calibrate import calibrate
 from sigmax_tasks.stages.chain import conclude as decide_on
 from sigmax_tasks.stages.compare import compare
 from sigmax_tasks.stages.debate import debate
+from sigmax_tasks.stages.kill_switch import loss_streak
 from sigmax_tasks.stages.validate import validate
 from sigmax_tasks.store import OpenRun, RunStore
 
@@ -83,10 +85,11 @@ def conclude(
     kept = tuple(outcomes[task.task_id] for task in run.plan.tasks if task.task_id in outcomes)
     day_limits = (settings.planning.performance.max_cost_per_day, day_limit_usd)
     account = store.account(run, *day_limits)
+    circumstances, history = _circumstances(store.journal, settings, run)
     held: Held | None = None
     if settings.decision.debate.method == BY_LLM:
         debates = debates or Debates(store, settings, None, None)
-        held = debates.hold(run, *_case_of(settings, run, kept), account)
+        held = debates.hold(run, *_case_of(settings, run, kept, circumstances), account)
         if held is None:
             return False
     tries = store.begin_conclusion(run.run_id)
@@ -101,12 +104,13 @@ def conclude(
         without_findings=give_up,
         settle=lambda: settled_cost(store, run, account),
         held=held,
+        circumstances=circumstances,
     )
     entry: JournalEntry | None = None
     # Timed no-ops decide on nothing: such a run is not one to remember or to compare with.
     if not (settings.planning.debug.simulate_execution or give_up):
         entry = JournalEntry.of(record, run.request.seed)
-        record = with_history(record, entry, store.journal)
+        record = with_history(record, entry, store.journal, history)
     event = ProgressEvent(
         run_id=run.run_id,
         kind=EventKind.RUN_FINISHED,
@@ -118,17 +122,45 @@ def conclude(
     return store.commit(run, record, event, entry, notices)
 
 
-def with_history(record: RunRecord, entry: JournalEntry, journal: Journal) -> RunRecord:
+def _circumstances(
+    journal: Journal, settings: Settings, run: OpenRun
+) -> tuple[Circumstances, tuple[JournalEntry, ...] | None]:
+    """What the decision rests on besides research, and the journal where it was read for that."""
+    request, rules = run.request, settings.decision.risk.kill_switch
+    if rules.losses_in_a_row is None or settings.planning.debug.simulate_execution:
+        return Circumstances(portfolio=request.portfolio), None
+    query = JournalQuery(
+        profile=request.risk_profile, data_mode=request.data_mode, limit=MOST_HISTORY
+    )
+    try:
+        history = journal.entries(query)
+    except JournalError as error:
+        logger.warning("run %s: %s", run.run_id, error)
+        return Circumstances(portfolio=request.portfolio, streak=None), None
+    streak = loss_streak(history, request.as_of or run.created_at, request.seed)
+    return Circumstances(portfolio=request.portfolio, streak=streak), history
+
+
+def with_history(
+    record: RunRecord,
+    entry: JournalEntry,
+    journal: Journal,
+    history: Sequence[JournalEntry] | None = None,
+) -> RunRecord:
     """The record with the last decision on its market and the track record of its confidence.
 
+    ``history`` is the journal of its profile and data mode where it was read before.
     A journal that cannot be read costs no decision: both stay away, and an alert says so.
     """
     try:
         # Strictly earlier: deciding again about the same moment gives the same answer.
         earlier = entry.as_of - timedelta(microseconds=1)
         before = journal.latest(entry.book, not_after=earlier, besides=entry.run_id)
-        query = JournalQuery(profile=entry.profile, data_mode=entry.data_mode, limit=MOST_HISTORY)
-        history = journal.entries(query)
+        if history is None:
+            query = JournalQuery(
+                profile=entry.profile, data_mode=entry.data_mode, limit=MOST_HISTORY
+            )
+            history = journal.entries(query)
     except JournalError as error:
         logger.warning("run %s: %s", record.run_id, error)
         alerts = (*record.research.alerts, f"no history: {error}")
@@ -164,6 +196,7 @@ def make_record(
     without_findings: bool = False,
     settle: Callable[[], Cost] | None = None,
     held: Held | None = None,
+    circumstances: Circumstances | None = None,
 ) -> RunRecord:
     """The decision with everything about how it came to be.
 
@@ -173,7 +206,8 @@ def make_record(
     """
     policy = settings.planning
     seen = [bare(outcome) for outcome in outcomes] if without_findings else outcomes
-    bundle, report = _case_of(settings, run, seen)
+    circumstances = circumstances or Circumstances(portfolio=run.request.portfolio)
+    bundle, report = _case_of(settings, run, seen, circumstances)
     held = None if without_findings else held
     held = held or Held(debate(bundle, report, settings.decision))
     profile = policy.profile(run.request.risk_profile)
@@ -205,11 +239,15 @@ def make_record(
         settings_hash=run.settings_hash,
         versions=versions(),
         model_answers=held.answers,
+        circumstances=circumstances,
     )
 
 
 def _case_of(
-    settings: Settings, run: OpenRun, outcomes: Sequence[TaskOutcome]
+    settings: Settings,
+    run: OpenRun,
+    outcomes: Sequence[TaskOutcome],
+    circumstances: Circumstances,
 ) -> tuple[ResearchBundle, ValidationReport]:
     """What the decision is made on, and whether it is good enough."""
     bundle = aggregate(
@@ -218,6 +256,7 @@ def _case_of(
         symbol=run.request.symbol,
         as_of=run.request.as_of or run.created_at,
         data_mode=run.request.data_mode,
+        circumstances=circumstances,
     )
     profile = settings.planning.profile(run.request.risk_profile)
     return bundle, validate(bundle, profile, settings.decision)

@@ -148,6 +148,7 @@ def decide_again(
         symbol=dossier.request.symbol,
         as_of=recorded.as_of,
         data_mode=dossier.request.data_mode,
+        circumstances=dossier.record.circumstances,
     )
     profile = settings.planning.profile(dossier.request.risk_profile)
     policy = settings.decision

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sigmax_planner.facts import NOTHING_KNOWN, PlanningFacts
-from sigmax_planner.models import AnalysisRequest, DataMode, ResearchPlan
+from sigmax_planner.models import AnalysisRequest, DataMode, Portfolio, ResearchPlan
 from sigmax_planner.planner import create_plan
 from sigmax_tasks.cli.options import (
     parse_as_of,
@@ -20,6 +20,7 @@ from sigmax_tasks.cli.options import (
     read_watchlist,
 )
 from sigmax_tasks.errors import ConfigurationError
+from sigmax_tasks.portfolio import read_portfolio
 from sigmax_tasks.report.numbers import time_text
 from sigmax_tasks.settings import Settings
 
@@ -41,6 +42,7 @@ class Typed:
     max_cost: str | None = None
     deadline: str | None = None
     watchlist: str | None = None
+    portfolio: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,17 @@ def prepare(
     width = parse_width(typed.width)
     max_cost = parse_max_cost(typed.max_cost)
     deadline = parse_deadline(typed.deadline)
+    portfolio = _portfolio(typed.portfolio)
+    held = [holding.symbol for holding in portfolio.holdings] if portfolio is not None else []
+    # What is held comes first: research compares with a limited number of markets.
+    compared = tuple(dict.fromkeys((*held, *symbols)))
     requests = tuple(
         AnalysisRequest(
             symbol=symbol,
             risk_profile=profile,
             data_mode=mode,
-            watchlist=tuple(other for other in symbols if other != symbol),
+            watchlist=tuple(other for other in compared if other != symbol),
+            portfolio=portfolio,
             width=width,
             include_optional=typed.optional,
             max_cost_usd=max_cost,
@@ -119,6 +126,12 @@ def prepare(
         for request in requests
     )
     return Submission(requests, plans, simulator_url, replay_dir)
+
+
+def _portfolio(path_text: str | None) -> Portfolio | None:
+    if path_text is None:
+        return None
+    return read_portfolio(Path(path_text), f"--portfolio {path_text!r}")
 
 
 def data_server_url(environ: Mapping[str, str]) -> str | None:

@@ -40,6 +40,9 @@ from sigmax_tasks.cli.options import (
     help="Wait up to S seconds (300) where the cluster takes no further run.",
 )
 @click.option("--watchlist", metavar="FILE", help="More symbols, one a line; # is a comment.")
+@click.option(
+    "--portfolio", metavar="FILE", help="What is held already: it limits what may be added."
+)
 @json_option
 @click.option(
     "--export", "export_to", metavar="PATH", help="Write each run to a file, for sigmax replay."

@@ -48,6 +48,7 @@ def submit_runs(
     deadline: str | None,
     wait_for_slot: str | None,
     watchlist: str | None,
+    portfolio: str | None,
     as_json: bool,
     no_wait: bool,
     export_to: str | None,
@@ -70,6 +71,7 @@ def submit_runs(
         max_cost=max_cost,
         deadline=deadline,
         watchlist=watchlist,
+        portfolio=portfolio,
     )
     slot_seconds = parse_slot_seconds(wait_for_slot)
     submission = prepare(typed, settings, os.environ, clock.now())

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sigmax_planner.models import DataMode, Message, ResearchPlan, Symbol, Usd, UtcTime
 from sigmax_tasks.models.debate import ModelAnswer, ModelDebate
-from sigmax_tasks.models.research import RunSummary
+from sigmax_tasks.models.research import Circumstances, RunSummary
 
 
 class Gap(Message):
@@ -248,7 +248,8 @@ class RunRecord(Message):
 
     ``previous`` and ``calibration`` come from the journal and are no part of the decision or its
     hash; None where there is no history (or, for ``calibration``, too little). ``model_answers``
-    are what a language model said in the debate, in the order asked.
+    are what a language model said in the debate, in the order asked. ``circumstances`` are what
+    besides research the decision rests on.
     """
 
     run_id: str
@@ -265,3 +266,4 @@ class RunRecord(Message):
     previous: Previous | None = None
     calibration: Calibration | None = None
     model_answers: tuple[ModelAnswer, ...] = ()
+    circumstances: Circumstances = Circumstances()

@@ -24,6 +24,9 @@ MetricRef = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[A-Za-z0-9_]+$")]
 PriceRef = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[A-Za-z0-9_]+\*?$")]
 """``task.metric``, or ``task.start*`` for all metrics of a task that start so."""
 
+HeldRef = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[A-Za-z0-9_]*\*[A-Za-z0-9_]*$")]
+"""``task.metric`` with a star in it."""
+
 AgeKey = Annotated[str, Field(pattern=r"^[^/\s]+(/[^/\s]+){0,2}$")]
 
 
@@ -151,11 +154,21 @@ class AnalysisPolicy(Message):
         return self.conviction_limits.get(task_id, self.conviction_limit)
 
 
+class OrderSlippage(Message):
+    """The metrics that say what an order of up to so many dollars loses; the worst counts."""
+
+    up_to_usd: Positive
+    metrics: Annotated[tuple[MetricRef, ...], Field(min_length=1)]
+
+
 class RiskInputs(Message):
     """Which metric of which task is which input of the risk rules.
 
     ``atr`` and ``price`` are in the quote currency, all others are fractions. ``slippage`` may name
-    several metrics of one task: the worst counts, and one that is missing makes it unknown.
+    several metrics of one task: the worst counts, and one that is missing makes it unknown. Where
+    the equity is known, those of ``slippage_by_order`` take its place: of the smallest order
+    that is as large as the largest position. The star in ``correlation_to_held`` stands for the
+    coin of a holding, in lower case.
     """
 
     price: MetricRef = "technical.last_close"
@@ -168,13 +181,23 @@ class RiskInputs(Message):
         "liquidity.slippage_sell_50k",
     )
     correlation_to_btc: MetricRef = "correlation.correlation_btc_90d"
+    correlation_to_held: HeldRef = "correlation.correlation_*_90d"
+    slippage_by_order: tuple[OrderSlippage, ...] = ()
 
 
 class KillSwitch(Message):
-    """Stops all new positions by hand: every decision is HOLD with ``reason``."""
+    """Stops all new positions: every decision is HOLD with the reason.
+
+    ``engaged`` is by hand, with ``reason``. ``losses_in_a_row`` decisions of the profile that lost
+    stop it for ``pause_hours`` after the last one ended; ``failed_task_share`` of the planned tasks
+    without a finding stop the decision at hand. None switches a rule off.
+    """
 
     engaged: bool = False
     reason: str = "kill switch engaged"
+    losses_in_a_row: Annotated[int, Field(ge=1, le=1000)] | None = 5
+    pause_hours: Annotated[float, Field(ge=0, le=8760)] = 24.0
+    failed_task_share: Annotated[float, Field(gt=0, le=1)] | None = 0.5
 
 
 class RiskPolicy(Message):
@@ -182,7 +205,8 @@ class RiskPolicy(Message):
 
     ``whitelist`` empty allows all symbols. ``max_price_age_minutes`` vetoes decisions on a stale
     price, ``shock_volatility_annual`` those in a volatility shock. Stops are bounded to
-    [``min_stop_fraction``, ``max_stop_fraction``] of the price.
+    [``min_stop_fraction``, ``max_stop_fraction``] of the price. A new position and the holdings
+    that move along with it stay within ``held_limit_fraction`` of the equity.
     """
 
     blacklist: tuple[Symbol, ...] = ()
@@ -192,6 +216,7 @@ class RiskPolicy(Message):
     shock_volatility_annual: Positive = 2.0
     min_stop_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
     max_stop_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    held_limit_fraction: Annotated[float, Field(gt=0, le=1)] = 0.3
     inputs: RiskInputs = RiskInputs()
 
     @model_validator(mode="after")

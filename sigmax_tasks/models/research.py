@@ -11,6 +11,7 @@ from pydantic import Field
 from sigmax_planner.models import (
     DataMode,
     Message,
+    Portfolio,
     ResearchPlan,
     Symbol,
     TaskPriority,
@@ -129,6 +130,20 @@ class TaskOutcome(Message):
     compliance: tuple[PhraseCount, ...] = ()
 
 
+class LossStreak(Message):
+    """How many of the latest decisions lost in a row; ``last_at`` is when the latest ended."""
+
+    losses: int = Field(default=0, ge=0)
+    last_at: UtcTime | None = None
+
+
+class Circumstances(Message):
+    """What besides research a decision rests on; ``streak`` None is not known."""
+
+    portfolio: Portfolio | None = None
+    streak: LossStreak | None = LossStreak()
+
+
 class ResearchBundle(Message):
     """Everything the tasks of a run found, nothing dropped; outcomes in plan order."""
 
@@ -137,6 +152,7 @@ class ResearchBundle(Message):
     data_mode: DataMode
     plan: ResearchPlan
     outcomes: tuple[TaskOutcome, ...]
+    circumstances: Circumstances = Circumstances()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sigmax_planner.models import DataMode, ResearchPlan
 from sigmax_tasks.errors import SigmaxError
-from sigmax_tasks.models.research import ResearchBundle, TaskOutcome
+from sigmax_tasks.models.research import Circumstances, ResearchBundle, TaskOutcome
 
 
 class BundleError(SigmaxError):
@@ -25,6 +25,7 @@ def aggregate(
     symbol: str,
     as_of: datetime,
     data_mode: DataMode,
+    circumstances: Circumstances | None = None,
 ) -> ResearchBundle:
     """All outcomes of a run in plan order, whatever their order here.
 
@@ -55,6 +56,7 @@ def aggregate(
         data_mode=data_mode,
         plan=plan,
         outcomes=tuple(sorted(outcomes, key=lambda o: rank[o.task_id])),
+        circumstances=circumstances or Circumstances(),
     )
 
 

@@ -118,7 +118,7 @@ def calibrate(
         for other in history
         if _group(other) == _group(entry) and known_at(other, entry.as_of)
     ]
-    judged = [_judged(other) for other in distinct(alike) if _counts(other)]
+    judged = [_judged(other) for other in distinct(alike) if counts(other)]
     if len(judged) < at_least:
         return None
     near = [j for j in judged if bin_of(j.confidence) == bin_of(entry.confidence)]
@@ -142,7 +142,7 @@ def track_records(history: Iterable[JournalEntry]) -> tuple[TrackRecord, ...]:
 def _track_record(entries: Sequence[JournalEntry]) -> TrackRecord:
     first = entries[0]
     once = distinct(entries)
-    counted = [entry for entry in once if _counts(entry)]
+    counted = [entry for entry in once if counts(entry)]
     judged = [_judged(entry) for entry in counted]
     rate = hit_rate(judged) if judged else None
     returns = [entry.outcome.return_fraction for entry in counted if entry.outcome is not None]
@@ -181,7 +181,8 @@ def _group(entry: JournalEntry) -> tuple[DataMode, str, float]:
     return entry.data_mode, entry.profile, entry.horizon_hours
 
 
-def _counts(entry: JournalEntry) -> bool:
+def counts(entry: JournalEntry) -> bool:
+    """Whether it is known if the decision gained; a HOLD neither gains nor loses."""
     return entry.outcome is not None and entry.outcome.correct is not None
 
 

@@ -8,14 +8,23 @@ knowing. A task that is not in the plan was not asked about: no limit, but a war
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from sigmax_planner.models import Portfolio
 from sigmax_tasks.models.decision import Analysis, RiskAssessment, RiskCheck
-from sigmax_tasks.models.policy import DecisionPolicy, Limit, ProfilePolicy, RiskPolicy
+from sigmax_tasks.models.policy import (
+    DecisionPolicy,
+    Limit,
+    ProfilePolicy,
+    RiskInputs,
+    RiskPolicy,
+)
 from sigmax_tasks.models.research import ResearchBundle
 from sigmax_tasks.stages.exact import clamp, exact
+from sigmax_tasks.stages.held import held_checks
+from sigmax_tasks.stages.kill_switch import kill_switch_vetoes, kill_switch_warnings
 from sigmax_tasks.stages.standing import Standing, age_minutes, standings
 
 BTC = "BTC"
@@ -42,11 +51,25 @@ def assess_risk(
     """Stops, caps and vetoes, each with its arithmetic or reason."""
     rules = policy.risk
     limits = policy.profile(bundle.plan.risk_profile)
-    figures = _figures(standings(bundle, policy.validation), rules)
+    standing = {one.task_id: one for one in standings(bundle, policy.validation)}
+    portfolio = bundle.circumstances.portfolio
+    figures = _figures(standing, rules, _largest_order_usd(portfolio, limits))
     stop, stop_warning = _stop_distance(figures, limits, rules)
     checks, unplanned = _checks(bundle.symbol, figures, limits, rules)
+    checks += held_checks(
+        portfolio,
+        bundle.symbol,
+        (analysis.score > 0) - (analysis.score < 0),
+        correlation_of=lambda coin: _metric(
+            standing, rules.inputs.correlation_to_held.replace("*", coin.lower())
+        ),
+        cap_fraction=limits.size_cap_fraction,
+        held_limit_fraction=rules.held_limit_fraction,
+        max_total_fraction=policy.sizing.max_total_fraction,
+    )
     factor = min((check.factor for check in checks), default=1.0)
     vetoes = (
+        *kill_switch_vetoes(bundle, rules.kill_switch),
         *_listed(bundle.symbol, rules),
         *_market_vetoes(figures, bundle.as_of, rules),
         *(
@@ -74,6 +97,7 @@ def assess_risk(
         checks=checks,
         vetoes=vetoes,
         warnings=(
+            *kill_switch_warnings(bundle, rules.kill_switch),
             *stop_warning,
             *unplanned,
             *(c.arithmetic for c in checks if c.factor < 1),
@@ -82,12 +106,28 @@ def assess_risk(
     )
 
 
-def _figures(standing: Sequence[Standing], rules: RiskPolicy) -> _Figures:
-    by_task = {one.task_id: one for one in standing}
+def _largest_order_usd(portfolio: Portfolio | None, limits: ProfilePolicy) -> float | None:
+    """The largest position that the profile allows; None where the equity is not known."""
+    if portfolio is None or portfolio.equity_usd is None:
+        return None
+    return portfolio.equity_usd * limits.size_cap_fraction
+
+
+def _slippage_refs(refs: RiskInputs, order_usd: float | None) -> tuple[str, ...]:
+    """Which metrics say what an order of that size loses; none where it is larger than all."""
+    if order_usd is None or not refs.slippage_by_order:
+        return refs.slippage
+    orders = sorted(refs.slippage_by_order, key=lambda order: order.up_to_usd)
+    return next((order.metrics for order in orders if order.up_to_usd >= order_usd), ())
+
+
+def _figures(
+    by_task: Mapping[str, Standing], rules: RiskPolicy, order_usd: float | None
+) -> _Figures:
     refs = rules.inputs
     price = _metric(by_task, refs.price)
     price = price if price is not None and price > 0 else None
-    slippage = [_size(_metric(by_task, ref)) for ref in refs.slippage]
+    slippage = [_size(_metric(by_task, ref)) for ref in _slippage_refs(refs, order_usd)]
     known = [value for value in slippage if value is not None]
     task_id, _, metric = refs.price.partition(".")
     return _Figures(
@@ -186,8 +226,6 @@ def _check(name: str, value: float | None, limit: Limit) -> RiskCheck:
 
 def _listed(symbol: str, rules: RiskPolicy) -> tuple[str, ...]:
     vetoes = []
-    if rules.kill_switch.engaged:
-        vetoes.append(f"kill switch: {rules.kill_switch.reason}")
     if symbol in rules.blacklist:
         vetoes.append(f"{symbol} is on the blacklist")
     if rules.whitelist and symbol not in rules.whitelist:
