@@ -46,6 +46,7 @@ UsdAmount = Annotated[Usd, BeforeValidator(_refuse_bool), Field(ge=0, le=1_000_0
 """USD that somebody typed: not negative, finite, no true or false."""
 
 Seconds = Annotated[float, Field(strict=True, gt=0, le=LONGEST_SECONDS)]
+TaskValue = Annotated[float, Field(strict=True, ge=-1000, le=1000)]
 """A duration that somebody typed: above zero, at most a day, no text."""
 
 

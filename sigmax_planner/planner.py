@@ -44,6 +44,7 @@ def check_names(policy: PlanningPolicy, catalog: Catalog) -> None:
         catalog.check_task_ids(profile.additional_tasks, f"profiles.{name}.additional_tasks")
     catalog.check_task_ids(policy.planning.timeouts, "planning.timeouts")
     catalog.check_task_ids(policy.planning.cost_estimates, "planning.cost_estimates")
+    catalog.check_task_ids(policy.planning.task_values, "planning.task_values")
     for template in catalog.templates:
         if template.feature is not None:
             policy.features.is_on(template.feature)
@@ -122,6 +123,7 @@ def create_plan(
             for template in adjusted.templates
             if headroom and (why := unreachable(template, headroom, deadline)) is not None
         },
+        values=policy.planning.task_values,
     )
     width, narrowing = narrowed(width, selection.tasks, headroom, policy.planning.quota_reserve)
     templates = sorted(selection.tasks, key=lambda template: template.priority.rank)

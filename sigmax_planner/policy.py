@@ -14,7 +14,15 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from sigmax_planner.errors import UnknownNameError
-from sigmax_planner.models import Message, RiskProfile, Seconds, TaskId, UsdAmount, Width
+from sigmax_planner.models import (
+    Message,
+    RiskProfile,
+    Seconds,
+    TaskId,
+    TaskValue,
+    UsdAmount,
+    Width,
+)
 from sigmax_planner.priorities import PriorityRule, RuleName, default_rules
 
 ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -44,6 +52,7 @@ class Planning(Section):
     learn_after_runs: int = Field(default=5, strict=True, ge=1, le=50)
     timeouts: dict[TaskId, Seconds] = Field(default_factory=dict)
     cost_estimates: dict[TaskId, UsdAmount] = Field(default_factory=dict)
+    task_values: dict[TaskId, TaskValue] = Field(default_factory=dict)
 
 
 class ProfilePlanning(Section):

@@ -10,9 +10,10 @@ The rules, in order:
 2. A required task pulls in the dependencies that rule 1 left out; they are required then, too.
 3. An optional task whose dependency is left out is left out for the same reason.
 4. Over the cost limit, tasks go until the estimate fits: first optional ones, then MEDIUM and LOW
-   ones; within both the lowest priority first, then the highest cost. CRITICAL and required HIGH
-   tasks stay, and so does what they depend on. A task is worth as much as the most urgent task
-   that depends on it, and takes its dependents along. A free task is not dropped for money.
+   ones; within both the lowest priority first, then the least value per USD where values are known
+   (0 where a task has none), then the highest cost. CRITICAL and required HIGH tasks stay, and so
+   does what they depend on. A task is as urgent as the most urgent task that depends on it, and
+   takes its dependents along. A free task is not dropped for money.
    What was pulled in only for a dropped task goes with it.
 """
 
@@ -36,6 +37,7 @@ from sigmax_planner.models import (
 from sigmax_planner.policy import Features
 
 NONE_OUT_OF_REACH: Mapping[str, str] = {}
+NO_VALUES: Mapping[str, float] = {}
 URGENT = (TaskPriority.CRITICAL, TaskPriority.HIGH)
 
 
@@ -61,10 +63,12 @@ def select_tasks(
     include_optional: bool,
     max_cost_usd: Decimal | None,
     out_of_reach: Mapping[str, str] = NONE_OUT_OF_REACH,
+    values: Mapping[str, float] = NO_VALUES,
 ) -> Selection:
     """Apply the rules of this module.
 
-    ``out_of_reach`` says of tasks why their data cannot be asked for in time.
+    ``out_of_reach`` says of tasks why their data cannot be asked for in time, ``values`` what a
+    task was found to be worth.
 
     Raises :class:`UnknownNameError` for a feature flag that does not exist, and
     :class:`PlanningError` when a CRITICAL task depends on a task that is switched off.
@@ -74,7 +78,7 @@ def select_tasks(
     chosen = _follow_dependencies(chosen)
     notes: tuple[str, ...] = ()
     if max_cost_usd is not None:
-        chosen, notes = _fit(chosen, features, max_cost_usd)
+        chosen, notes = _fit(chosen, features, max_cost_usd, values)
     return Selection(
         tasks=tuple(
             template.model_copy(update={"optional": not chosen.required[template.task_id]})
@@ -214,18 +218,20 @@ def _follows(task_id: str, cause: Omission) -> Omission:
     return Omission(task_id=task_id, reason=cause.reason, detail=detail)
 
 
-def _fit(chosen: _Choice, features: Features, limit: Decimal) -> tuple[_Choice, tuple[str, ...]]:
+def _fit(
+    chosen: _Choice, features: Features, limit: Decimal, values: Mapping[str, float]
+) -> tuple[_Choice, tuple[str, ...]]:
     """Drop what may go, and say so if the estimate exceeds the limit all the same."""
     if features.enable_cost_optimization:
         required = [t.task_id for t in chosen.kept if chosen.required[t.task_id]]
-        chosen = _drop(chosen, chosen.graph.with_dependencies(required), limit)
+        chosen = _drop(chosen, chosen.graph.with_dependencies(required), limit, values)
         urgent = [
             t.task_id
             for t in chosen.kept
             if t.priority is TaskPriority.CRITICAL
             or (t.priority is TaskPriority.HIGH and t.task_id in chosen.roots)
         ]
-        chosen = _drop(chosen, chosen.graph.with_dependencies(urgent), limit)
+        chosen = _drop(chosen, chosen.graph.with_dependencies(urgent), limit, values)
     if chosen.cost <= limit:
         return chosen, ()
     excess = f"the estimate of {usd_text(chosen.cost)} exceeds the limit of {usd_text(limit)}"
@@ -235,7 +241,9 @@ def _fit(chosen: _Choice, features: Features, limit: Decimal) -> tuple[_Choice, 
     return chosen, (f"{excess}: {why}",)
 
 
-def _drop(chosen: _Choice, staying: frozenset[str], limit: Decimal) -> _Choice:
+def _drop(
+    chosen: _Choice, staying: frozenset[str], limit: Decimal, values: Mapping[str, float]
+) -> _Choice:
     """Drop what may go until the estimate fits.
 
     The order of dropping does not depend on ``limit``, so that a lower limit keeps a subset.
@@ -243,9 +251,15 @@ def _drop(chosen: _Choice, staying: frozenset[str], limit: Decimal) -> _Choice:
     graph = chosen.graph
     kept = {t.task_id: t for t in chosen.kept}
     worth = graph.inherited({task_id: t.priority.rank for task_id, t in kept.items()})
+    per_usd = {task_id: _per_usd(kept[task_id], values) for task_id in kept}
     candidates = sorted(
         kept.keys() - staying,
-        key=lambda task_id: (-worth[task_id], -kept[task_id].estimated_cost_usd, task_id),
+        key=lambda task_id: (
+            -worth[task_id],
+            per_usd[task_id],
+            -kept[task_id].estimated_cost_usd,
+            task_id,
+        ),
     )
     omitted, required = dict(chosen.omitted), dict(chosen.required)
     cost = chosen.cost
@@ -255,11 +269,12 @@ def _drop(chosen: _Choice, staying: frozenset[str], limit: Decimal) -> _Choice:
         if candidate not in kept or not kept[candidate].estimated_cost_usd:
             continue
         saved = usd_text(kept[candidate].estimated_cost_usd)
+        known = f"; worth {per_usd[candidate]:.3g} per USD" if candidate in values else ""
         leaving = [
             Omission(
                 task_id=candidate,
                 reason=OmissionReason.OVER_BUDGET,
-                detail=f"saves {saved} to keep the limit of {usd_text(limit)}",
+                detail=f"saves {saved} to keep the limit of {usd_text(limit)}{known}",
             )
         ]
         while leaving:
@@ -273,6 +288,11 @@ def _drop(chosen: _Choice, staying: frozenset[str], limit: Decimal) -> _Choice:
                 required[task_id] = False
                 leaving += _released(chosen, task_id, required)
     return replace(chosen, omitted=omitted, required=required)
+
+
+def _per_usd(template: TaskTemplate, values: Mapping[str, float]) -> float:
+    cost = float(template.estimated_cost_usd)
+    return values.get(template.task_id, 0.0) / cost if cost else 0.0
 
 
 def _released(chosen: _Choice, dropped: str, required: dict[str, bool]) -> list[Omission]:

@@ -36,6 +36,12 @@ from sigmax_tasks.cli.options import broker_option, json_option, settings_option
     help="Variants tried on these data elsewhere; those tried here are counted by themselves.",
 )
 @click.option("--report", "report_to", metavar="PATH", help="Write an HTML page.")
+@click.option(
+    "--calibration",
+    "calibration_to",
+    metavar="PATH",
+    help="Write the fitted calibration as a piece of decision.yaml.",
+)
 @json_option
 @broker_option
 @settings_options

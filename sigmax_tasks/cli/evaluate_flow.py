@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
+
 from sigmax_tasks import clock
 from sigmax_tasks.candles import TIMEFRAME_SECONDS
 from sigmax_tasks.cli.exit import ExitCode
@@ -22,6 +24,7 @@ from sigmax_tasks.evaluation.models import ChunkDecisions, StepDecision
 from sigmax_tasks.evaluation.outline import Outline, Wish, outline
 from sigmax_tasks.evaluation.result import Assessment
 from sigmax_tasks.evaluation.variants import Variant, note_variant
+from sigmax_tasks.models.policy import CalibrationTable
 from sigmax_tasks.report.evaluation_view import assessment_json, assessment_view, progress_line
 from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import Settings, load_settings
@@ -44,6 +47,7 @@ def evaluate_history(
     no_ablation: bool,
     trials: str | None,
     report_to: str | None,
+    calibration_to: str | None,
     as_json: bool,
     broker: str | None,
     config_dir: str | None,
@@ -65,7 +69,9 @@ def evaluate_history(
     total = sum(len(chunk.decisions) for chunk in chunks.values())
     terminal.log(f"{total:,} decisions in {clock.monotonic() - began:.1f} s")
     assessment = _assess(plan, settings, chunks, tried)
-    _write_files(assessment, report_to, _command(wish, overrides), terminal)
+    command = _command(wish, overrides)
+    _write_page(assessment, report_to, command, terminal)
+    _write_calibration(assessment, calibration_to, command, terminal)
     if as_json:
         terminal.write_json(assessment_json(assessment))
     else:
@@ -213,7 +219,7 @@ def _hash(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _write_files(
+def _write_page(
     assessment: Assessment, report_to: str | None, command: str, terminal: Terminal
 ) -> None:
     if report_to is None:
@@ -227,6 +233,29 @@ def _write_files(
     except OSError as error:
         raise EvaluationError(f"--report {report_to!r}: {error.strerror}") from error
     terminal.log(f"report written to {path}")
+
+
+def _write_calibration(
+    assessment: Assessment, calibration_to: str | None, command: str, terminal: Terminal
+) -> None:
+    if calibration_to is None:
+        return
+    found = assessment.reliability
+    if found.final_map is None or found.fitted_until is None:
+        terminal.log(f"no calibration written: {found.outcomes} outcomes are too few")
+        return
+    table = CalibrationTable(
+        outcomes=found.final_map.outcomes,
+        fitted_until=found.fitted_until,
+        points=tuple({round(x, 6): round(y, 6) for x, y in found.final_map.knots}.items()),
+    )
+    piece = {"profiles": {assessment.profile: {"calibration": table.model_dump(mode="json")}}}
+    text = f"# {command}\n{yaml.safe_dump(piece, sort_keys=False, default_flow_style=None)}"
+    try:
+        write_whole(Path(calibration_to), text.encode())
+    except OSError as error:
+        raise EvaluationError(f"--calibration {calibration_to!r}: {error.strerror}") from error
+    terminal.log(f"calibration written to {calibration_to}")
 
 
 def _command(wish: Wish, overrides: tuple[str, ...]) -> str:

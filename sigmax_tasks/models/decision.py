@@ -98,10 +98,14 @@ class Analysis(Message):
     ``confidence`` is in the direction of ``score``. ``raw_score`` is the plain sum of the
     contributions, ``agreement`` the weight share of the tasks that lean the way of the score,
     ``debate_support`` in [0, 1) what the debate's case for that side is worth.
+    ``calibrated_confidence`` is the share of ``calibration_outcomes`` earlier decisions as sure as
+    this that gained; None without a calibration.
     """
 
     score: float = Field(ge=-1, le=1)
     confidence: float = Field(ge=0, le=1)
+    calibrated_confidence: float | None = Field(default=None, ge=0, le=1)
+    calibration_outcomes: int | None = Field(default=None, ge=1)
     confidence_cap: float = Field(ge=0, le=1)
     regime: str
     contributions: tuple[Contribution, ...]

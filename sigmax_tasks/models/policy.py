@@ -6,12 +6,13 @@ Stages take a :class:`DecisionPolicy` as an argument; whoever reads the YAML mak
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from sigmax_planner.errors import UnknownNameError
-from sigmax_planner.models import Message, Symbol, TaskId, TaskPriority
+from sigmax_planner.models import Message, Symbol, TaskId, TaskPriority, UtcTime
 from sigmax_tasks.models.llm_policy import LlmPolicy
 from sigmax_tasks.redact import PERSONAL_DATA, PersonalData
 
@@ -136,7 +137,7 @@ class AnalysisPolicy(Message):
     ``agreement_share`` of the confidence depends on agreement, where a finding takes sides from
     ``neutral_band`` on. ``max_confidence`` is the cap at full coverage, ``default_task_weights``
     are those of tasks that a profile does not name. ``regime_label`` is the label shown as the
-    market's regime.
+    market's regime. A profile's calibration is used from ``min_calibration_outcomes`` on.
     """
 
     conviction_limit: Conviction = 0.3
@@ -145,6 +146,7 @@ class AnalysisPolicy(Message):
     full_score: Annotated[float, Field(gt=0, le=1)] = 0.25
     agreement_share: Share = 0.3
     neutral_band: Share = 0.03
+    min_calibration_outcomes: Annotated[int, Field(ge=20)] = 100
     max_confidence: Share = 0.85
     default_task_weights: ByPriority = ByPriority(CRITICAL=0.2, HIGH=0.12, MEDIUM=0.08, LOW=0.03)
     regime_label: MetricRef = "technical.regime"
@@ -288,11 +290,31 @@ class ProfileLimits(Message):
     correlation_to_btc: Limit
 
 
+class CalibrationTable(Message):
+    """How often decisions of a confidence gained: ``points`` are (confidence, share), both rising.
+
+    Fitted on ``outcomes`` outcomes that were known at ``fitted_until``; no decision about an
+    earlier moment may use it.
+    """
+
+    outcomes: Annotated[int, Field(ge=1)]
+    fitted_until: UtcTime
+    points: Annotated[tuple[tuple[Share, Share], ...], Field(min_length=1, max_length=200)]
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        for (x0, y0), (x1, y1) in pairwise(self.points):
+            if x1 <= x0 or y1 < y0:
+                raise ValueError("points must rise in confidence and not fall in their share")
+        return self
+
+
 class ProfilePolicy(Message):
     """The decision knobs of one risk profile.
 
     ``buy_threshold`` is also, with a minus, the SELL threshold. ``reward_risk`` is take-profit
     distance over stop distance. ``kelly_fraction`` is the part of full Kelly that is used.
+    ``calibration`` says how often decisions of a confidence gained; None where that is not known.
     """
 
     validation_threshold: Share
@@ -304,6 +326,7 @@ class ProfilePolicy(Message):
     volatility_target_annual: Positive
     horizon_hours: Positive
     limits: ProfileLimits
+    calibration: CalibrationTable | None = None
     task_weights: TaskWeights = Field(default_factory=dict)
 
 

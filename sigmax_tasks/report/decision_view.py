@@ -217,6 +217,11 @@ def verdict_text(decision: Decision) -> Text:
     verdict = Text("  ")
     verdict.append(f"  {decision.action.value}  ", style=ACTION_STYLE[decision.action])
     verdict.append(f"   confidence {decision.confidence:.2f}", style="bold")
+    analysis = decision.analysis
+    if analysis.calibrated_confidence is not None:
+        verdict.append(
+            f" (calibrated {analysis.calibrated_confidence:.2f}, n={analysis.calibration_outcomes})"
+        )
     verdict.append(f"   size {percent(decision.size_fraction)} of equity")
     verdict.append(f"   score {decision.score:+.2f}")
     return verdict

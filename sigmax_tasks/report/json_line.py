@@ -54,6 +54,7 @@ def decision_line(record: RunRecord, allocation: Allocation | None = None) -> di
         "created_at": whole["created_at"],
         "previous": whole["previous"],
         "calibration": whole["calibration"],
+        "calibrated_confidence": decision["analysis"]["calibrated_confidence"],
         **({"allocation": share.model_dump(exclude={"symbol"})} if share is not None else {}),
     }
 

@@ -156,7 +156,14 @@ def _facts(decision: Decision) -> tuple[Fact, ...]:
     reference = decision.reference_price
     analysis = decision.analysis
     facts = [
-        Fact("Confidence", f"{decision.confidence:.2f}", f"cap {analysis.confidence_cap:.2f}"),
+        Fact(
+            "Confidence",
+            f"{decision.confidence:.2f}",
+            f"cap {analysis.confidence_cap:.2f}"
+            if analysis.calibrated_confidence is None
+            else f"calibrated {analysis.calibrated_confidence:.2f}, "
+            f"n={analysis.calibration_outcomes}",
+        ),
         Fact("Size", percent(decision.size_fraction), "of equity"),
         Fact("Reference", price(reference), quote if reference is not None else ""),
     ]

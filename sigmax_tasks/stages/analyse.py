@@ -20,6 +20,10 @@ away therefore never makes a case stronger, whatever the finding said. Then
                  x validation score
     cap        = max_confidence x min(coverage, sum of w x i)
     confidence = min(raw, cap)
+
+Where the profile has a calibration on enough outcomes, all of them known by the time of the bundle,
+it says beside the confidence how often earlier ones like it gained; sizing goes by the worse of the
+two.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from sigmax_planner.models import RiskProfile
 from sigmax_tasks.models.decision import (
     Analysis,
     Case,
@@ -37,6 +42,7 @@ from sigmax_tasks.models.decision import (
 from sigmax_tasks.models.policy import AnalysisPolicy, DecisionPolicy
 from sigmax_tasks.models.research import ResearchBundle
 from sigmax_tasks.stages.exact import clamp, exact
+from sigmax_tasks.stages.monotone import MonotoneMap
 from sigmax_tasks.stages.standing import Standing, standings
 from sigmax_tasks.stages.weights import planned_weights
 
@@ -49,6 +55,7 @@ def analyse(
     report: ValidationReport,
     record: DebateRecord,
     policy: DecisionPolicy,
+    profile: RiskProfile,
 ) -> Analysis:
     """The composite view; ``reasoning`` shows each step with its numbers."""
     rules = policy.analysis
@@ -65,11 +72,14 @@ def analyse(
     accord = 1.0 - rules.agreement_share + rules.agreement_share * agreement
     raw = exact(strength * accord * report.score)
     confidence = min(raw, cap)
+    calibrated, outcomes = _calibrated(confidence, bundle, policy, profile)
     unknown = exact(math.fsum(p.unknown for p in parts))
     raw_score = exact(math.fsum(p.contribution for p in parts))
     return Analysis(
         score=score + 0.0,
         confidence=confidence,
+        calibrated_confidence=calibrated,
+        calibration_outcomes=outcomes,
         confidence_cap=cap,
         regime=_regime(standing, rules),
         contributions=tuple(parts),
@@ -88,8 +98,30 @@ def analyse(
             f"agreement) x {report.score:.4f} validation = {raw:.4f}",
             f"cap: {rules.max_confidence:g} x min({report.coverage:.4f} coverage, "
             f"{informed:.4f} informed) = {cap:.4f}; confidence {confidence:.4f}",
+            *(
+                ()
+                if calibrated is None
+                else (
+                    f"calibrated: of {outcomes} earlier decisions, those with a confidence like "
+                    f"this gained in {calibrated:.4f}",
+                )
+            ),
         ),
     )
+
+
+def _calibrated(
+    confidence: float, bundle: ResearchBundle, policy: DecisionPolicy, profile: RiskProfile
+) -> tuple[float | None, int | None]:
+    table = policy.profile(profile.name).calibration
+    if (
+        table is None
+        or table.outcomes < policy.analysis.min_calibration_outcomes
+        or table.fitted_until > bundle.as_of
+    ):
+        return None, None
+    learned = MonotoneMap(table.points, table.outcomes)
+    return exact(learned(confidence)), table.outcomes
 
 
 def _contribution(one: Standing, weight: float, rules: AnalysisPolicy) -> Contribution:

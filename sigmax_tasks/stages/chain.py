@@ -33,7 +33,7 @@ def conclude(
     policy: DecisionPolicy,
 ) -> Decision:
     """What follows a debate, whoever held it: analyse, assess_risk, privacy, size, decide."""
-    analysis = analyse(bundle, report, record, policy)
+    analysis = analyse(bundle, report, record, policy, profile)
     risk = flag_compliance(assess_risk(bundle, analysis, policy), bundle, policy.privacy)
     sizing = size(analysis, risk, report, policy, profile)
     return decide(

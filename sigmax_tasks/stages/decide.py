@@ -101,11 +101,14 @@ def decide(
 def canonical_json(decision: Decision) -> str:
     """What the hash is taken of: sorted keys, no spaces, ASCII, floats as Python writes them.
 
-    The part of a model is in it where one was asked for.
+    The part of a model is in it where one was asked for, that of a calibration where there is one.
     """
     content = decision.model_dump(mode="json", exclude={"decision_hash"})
     if content["debate"]["llm"] is None:
         del content["debate"]["llm"]
+    if content["analysis"]["calibrated_confidence"] is None:
+        del content["analysis"]["calibrated_confidence"]
+        del content["analysis"]["calibration_outcomes"]
     return json.dumps(
         content,
         sort_keys=True,

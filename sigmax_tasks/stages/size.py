@@ -10,6 +10,9 @@ that fair probability at most ``max_edge``:
     at risk = kelly_fraction x Kelly;  position = at risk / s
     volatility target: position = target / realised volatility
     size   = min(Kelly position, volatility position, cap of the risk assessment)
+
+With a calibration, f being the share of earlier decisions like this that gained, the confidence
+counts as at most 2 f - 1: where no more than half of them gained there is no edge and no position.
 """
 
 from __future__ import annotations
@@ -43,7 +46,11 @@ def size(
     if volatility is None or stop is None:
         return _none("no volatility or no stop: no position")
     ratio = limits.reward_risk
-    edge = min(rules.max_edge * analysis.confidence, ratio / (1.0 + ratio))
+    sure = analysis.confidence
+    frequency = analysis.calibrated_confidence
+    if frequency is not None:
+        sure = exact(min(sure, max(0.0, 2.0 * frequency - 1.0)))
+    edge = min(rules.max_edge * sure, ratio / (1.0 + ratio))
     win = exact(1.0 / (1.0 + ratio) + edge)
     kelly = exact(edge * (1.0 + ratio) / ratio)
     at_risk = exact(limits.kelly_fraction * kelly)
@@ -51,7 +58,7 @@ def size(
     by_volatility = exact(limits.volatility_target_annual / volatility)
     smallest = exact(min(by_kelly, by_volatility, risk.size_cap_fraction))
     steps = [
-        f"win probability: 1 / (1 + {ratio:g}) + {rules.max_edge:g} x {analysis.confidence:.4f} "
+        f"win probability: 1 / (1 + {ratio:g}) + {rules.max_edge:g} x {sure:.4f} "
         f"confidence = {win:.4f}",
         f"Kelly: {win:.4f} - (1 - {win:.4f}) / {ratio:g} = {kelly:.4f}; "
         f"x {limits.kelly_fraction:g} = {at_risk:.4%} of equity at risk",
@@ -61,6 +68,12 @@ def size(
         f"cap: {risk.size_cap_fraction:.2%}",
         f"size: the smallest, {smallest:.2%}",
     ]
+    if frequency is not None:
+        steps.insert(
+            0,
+            f"calibrated: min({analysis.confidence:.4f}, max(0, 2 x {frequency:.4f} - 1)) = "
+            f"{sure:.4f} confidence",
+        )
     if smallest < rules.min_size_fraction:
         steps.append(f"below the minimum of {rules.min_size_fraction:.2%}: no position")
         smallest = 0.0

@@ -23,6 +23,7 @@ def select(
     optional: bool = True,
     limit: str | None = None,
     extra: tuple[str, ...] = (),
+    values: dict[str, float] | None = None,
     **features: Any,
 ) -> Selection:
     return select_tasks(
@@ -31,6 +32,7 @@ def select(
         PROFILE.model_copy(update={"additional_tasks": extra}),
         include_optional=optional,
         max_cost_usd=None if limit is None else Decimal(limit),
+        values=values or {},
     )
 
 
@@ -177,6 +179,22 @@ def test_the_least_valuable_goes_first_until_the_estimate_fits(
     assert reasons(selection) == dict.fromkeys(dropped, "over_budget")
     assert not selection.over_budget
     assert not selection.notes
+
+
+def test_of_equally_urgent_tasks_the_least_value_per_usd_goes_first(template: Make) -> None:
+    tasks = (
+        template("dear", estimated_cost_usd="0.05", optional=True),
+        template("cheap", estimated_cost_usd="0.02", optional=True),
+        template("harmful", estimated_cost_usd="0.01", optional=True),
+    )
+    assert reasons(select(*tasks, limit="0.03")) == {"dear": "over_budget"}
+    values = {"dear": 0.2, "cheap": 0.01, "harmful": -0.1}
+    selection = select(*tasks, limit="0.05", values=values)
+    assert reasons(selection) == {"cheap": "over_budget", "harmful": "over_budget"}
+    assert detail(selection, "harmful").endswith("; worth -10 per USD")
+    assert detail(selection, "cheap").endswith("; worth 0.5 per USD")
+    unlisted = select(*tasks, limit="0.07", values={"harmful": -0.1})
+    assert reasons(unlisted) == {"harmful": "over_budget"}
 
 
 def test_critical_and_high_stay_and_the_plan_says_it_is_over_budget(template: Make) -> None:

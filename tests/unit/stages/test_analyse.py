@@ -43,7 +43,7 @@ def macro(score: float = -0.2) -> object:
 def view(given: ResearchBundle, **changes: object) -> Analysis:
     rules = policy(**{**CHANGES, **changes})
     report = validate(given, profile(), rules)
-    return analyse(given, report, debate(given, report, rules), rules)
+    return analyse(given, report, debate(given, report, rules), rules, profile())
 
 
 def test_worked_example() -> None:
