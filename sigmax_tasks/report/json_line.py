@@ -54,7 +54,11 @@ def decision_line(record: RunRecord, allocation: Allocation | None = None) -> di
         "created_at": whole["created_at"],
         "previous": whole["previous"],
         "calibration": whole["calibration"],
-        "calibrated_confidence": decision["analysis"]["calibrated_confidence"],
+        **(
+            {}
+            if record.decision.analysis.calibrated_confidence is None
+            else {"calibrated_confidence": record.decision.analysis.calibrated_confidence}
+        ),
         **({"allocation": share.model_dump(exclude={"symbol"})} if share is not None else {}),
     }
 
