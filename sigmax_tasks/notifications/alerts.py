@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 class AlertTeller:
     """Lays alerts into the outbox, once each over all who watch.
 
-    Without Redis, which may be what the alert is about, this process sends them itself, once.
+    Without Redis, which may be what the alert is about, or as a user of it that may only read,
+    this process sends them itself.
     """
 
     def __init__(self, settings: NotificationSettings, client: redis.Redis) -> None:

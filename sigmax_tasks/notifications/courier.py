@@ -64,6 +64,9 @@ class Courier:
         while not stop.wait(pause):
             try:
                 pause = 0.0 if self.step(receiver) else IDLE_SECONDS
+            except redis.exceptions.NoPermissionError:
+                logger.info("notifications: this user of Redis leaves the outbox to the workers")
+                return
             except redis.RedisError as error:
                 logger.warning("notifications: Redis does not answer (%s)", type(error).__name__)
                 pause = _AWAY_SECONDS

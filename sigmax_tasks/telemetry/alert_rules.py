@@ -146,6 +146,14 @@ def alert_rules(settings: Settings) -> tuple[AlertRule, ...]:
             "Look for out-of-memory kills and crashes in the logs of the workers.",
         ),
         AlertRule(
+            "SigmaxDeadLetters",
+            "warning",
+            Changed(">", 0, Series("sigmax_dead_letters"), window),
+            timedelta(0),
+            f"A task was set aside within {minutes} because it kills its workers",
+            "sigmax status shows it; look at its data and at the memory of the workers.",
+        ),
+        AlertRule(
             "SigmaxNotificationsFail",
             "warning",
             Rose(">", 0, Series("sigmax_notifications_total", (("result", "failed"),)), window),

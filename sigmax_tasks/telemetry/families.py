@@ -18,6 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from sigmax_planner.policy import Targets
+from sigmax_tasks.envelope import REASONS
 from sigmax_tasks.models.decision import Action
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.sources.desk_counts import LATENCY_BOUNDS_MS
@@ -223,6 +224,18 @@ def _load(reading: Reading) -> Iterator[Metric]:
     for (queue, priority), number in reading.queued.items():
         depth.add_metric([queue, str(priority)], number)
     yield depth
+    yield _counter(
+        "sigmax_refused_messages",
+        "Messages that workers refused, by reason.",
+        ["reason"],
+        {(reason,): float(reading.refused.get(reason, 0)) for reason in REASONS},
+    )
+    yield _gauge(
+        "sigmax_parked_messages", "Messages of a newer version that wait for it.", reading.parked
+    )
+    yield _gauge(
+        "sigmax_dead_letters", "Tasks set aside because they kill workers.", reading.dead_letters
+    )
     yield _gauge(
         "sigmax_unacknowledged_messages",
         "Messages that workers have taken and not finished.",

@@ -13,6 +13,7 @@ from sigmax_planner.canvas import CONTROL_QUEUE, PRIORITY_STEPS, RESEARCH_QUEUE
 from sigmax_tasks import clock
 from sigmax_tasks.budget import WORLDS, DaySpend, day_of, day_spend, spend_key
 from sigmax_tasks.outbox import OUTBOX_KEY
+from sigmax_tasks.refusals import DEAD_KEY, PARKED_KEY, REFUSED_KEY
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.sources.desk_counts import counts_key
 from sigmax_tasks.sources.gate import lane_keys
@@ -51,6 +52,9 @@ class Reading:
     kept_runs: int = 0
     unacknowledged: int = 0
     outbox: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    parked: int = 0
+    dead_letters: int = 0
     queued: Mapping[tuple[str, int], int] = field(default_factory=dict)
     providers: tuple[ProviderReading, ...] = ()
 
@@ -75,6 +79,9 @@ def read_cluster(client: redis.Redis, settings: Settings) -> Reading:
         pipe.zcard("sigmax:finished")
         pipe.hlen("unacked")
         pipe.zcard(OUTBOX_KEY)
+        pipe.hgetall(REFUSED_KEY)
+        pipe.zcard(PARKED_KEY)
+        pipe.xlen(DEAD_KEY)
         for world in WORLDS:
             pipe.hmget(spend_key(world, day_of(moment)), ["spent", "held"])
         for queue, priority in queues:
@@ -84,6 +91,7 @@ def read_cluster(client: redis.Redis, settings: Settings) -> Reading:
         answers: list[Any] = pipe.execute()
     rest = iter(answers)
     tally, task_tally, workers, live, overdue, kept, unacked, outbox = islice(rest, 8)
+    refused, parked, dead = islice(rest, 3)
     spend = {world: day_spend(next(rest)) for world in WORLDS}
     queued = {place: int(next(rest)) for place in queues}
     counted = [
@@ -104,6 +112,9 @@ def read_cluster(client: redis.Redis, settings: Settings) -> Reading:
         kept_runs=kept,
         unacknowledged=unacked,
         outbox=outbox,
+        refused={reason: int(number) for reason, number in refused.items()},
+        parked=parked,
+        dead_letters=dead,
         queued=queued,
         providers=_standing(client, counted, now * 1000),
     )

@@ -119,6 +119,12 @@ SCENARIOS = (
         fires_at=(15, 20),
     ),
     Scenario(
+        "SigmaxDeadLetters",
+        {("sigmax_dead_letters", ()): "2x20 3x50"},
+        rests_at=(15, 20, 40, 60),
+        fires_at=(21, 30),
+    ),
+    Scenario(
         "SigmaxNotificationsFail",
         {
             ("sigmax_notifications_total", labels(result="sent")): "0+1x70",
