@@ -85,14 +85,14 @@ def test_runs_and_tasks_are_counted(
         run, outcome("momentum", TaskStatus.SKIPPED, "dependency technical failed")
     )
     client.lpush("sigmax.research:6", "m1", "m2")
-    client.hset(REFUSED_KEY, "too_large", 3)
+    client.hset(REFUSED_KEY, "oversized", 3)
     client.xadd(DEAD_KEY, {"task": "technical"})
     values = scraped(client, settings)
     assert value(values, "sigmax_open_runs") == 1
     assert value(values, "sigmax_overdue_runs") == 1, "its deadline lies in 2025"
     assert value(values, "sigmax_workers") == 1
     assert value(values, "sigmax_queue_messages", queue="sigmax.research", priority="6") == 2
-    assert value(values, "sigmax_refused_messages_total", reason="too_large") == 3
+    assert value(values, "sigmax_refused_messages_total", reason="oversized") == 3
     assert value(values, "sigmax_dead_letters") == 1
     skipped = {"status": "skipped", "cause": "dependency"}
     assert value(values, "sigmax_tasks_not_completed_total", **skipped) == 1
