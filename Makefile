@@ -42,9 +42,11 @@ audit: $(READY)
 bench: $(READY)
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script || exit 1; done
 
-# Every fault at every moment on real processes, five runs each, as a table (about six minutes).
+# Every fault at every moment on real processes, five runs each, as a table (about six minutes);
+# then two hosts of which one is cut off (network namespaces: root).
 chaos: $(READY)
 	$(BIN)/python -m tests.chaos.matrix 5
+	SIGMAX_LONG_TESTS=1 $(BIN)/python -m pytest -q tests/integration/test_two_hosts.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-audit .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

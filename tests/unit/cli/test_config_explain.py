@@ -62,7 +62,7 @@ def test_a_key_is_explained_with_its_value_and_how_to_set_it() -> None:
     [
         ("planning.enable_parallel_tasks", "true or false"),
         ("worker.pool", "one of threads, prefork, solo, gevent"),
-        ("tasks.sentiment.timeout", "number"),
+        ("retention.run_hours", "number"),
         ("decision", "section"),
     ],
 )
