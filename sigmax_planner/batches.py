@@ -6,8 +6,22 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
+from sigmax_planner.errors import InvalidWidthError
 from sigmax_planner.graph import TaskGraph
-from sigmax_planner.models import TaskPriority, parse_width
+
+
+def parse_width(width: object) -> int:
+    """A whole number of at least 1; 2.5, "2", true, 0 raise :class:`InvalidWidthError`."""
+    if not isinstance(width, int) or isinstance(width, bool) or width < 1:
+        raise InvalidWidthError(width)
+    return width
+
+
+class Ranked(Protocol):
+    """A priority; rank 0 is the most urgent."""
+
+    @property
+    def rank(self) -> int: ...
 
 
 class Schedulable(Protocol):
@@ -18,7 +32,7 @@ class Schedulable(Protocol):
     @property
     def dependencies(self) -> tuple[str, ...]: ...
     @property
-    def priority(self) -> TaskPriority: ...
+    def priority(self) -> Ranked: ...
     @property
     def estimated_seconds(self) -> float: ...
 

@@ -23,8 +23,10 @@ from pydantic import (
     model_validator,
 )
 
-from sigmax_planner.errors import InvalidSymbolError, InvalidWidthError
+from sigmax_planner.batches import make_batches, parse_width
+from sigmax_planner.errors import InvalidSymbolError
 from sigmax_planner.estimates import critical_path, parallel_seconds, sequential_seconds
+from sigmax_planner.flow import flow_seconds
 
 SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{1,15}/[A-Z0-9]{1,15}", re.ASCII)
 TASK_ID_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
@@ -48,13 +50,6 @@ UsdAmount = Annotated[Usd, BeforeValidator(_refuse_bool), Field(ge=0, le=1_000_0
 Seconds = Annotated[float, Field(strict=True, gt=0, le=LONGEST_SECONDS)]
 TaskValue = Annotated[float, Field(strict=True, ge=-1000, le=1000)]
 """A duration that somebody typed: above zero, at most a day, no text."""
-
-
-def parse_width(width: object) -> int:
-    """A whole number of at least 1; 2.5, "2", true, 0 raise :class:`InvalidWidthError`."""
-    if not isinstance(width, int) or isinstance(width, bool) or width < 1:
-        raise InvalidWidthError(width)
-    return width
 
 
 Width = Annotated[int, BeforeValidator(parse_width)]
@@ -101,6 +96,15 @@ class DataMode(StrEnum):
     LIVE = "live"
     REPLAY = "replay"
     SIMULATED = "simulated"
+
+
+class Batching(StrEnum):
+    """When a task of a plan starts."""
+
+    LEVELS = "levels"
+    """When the batch before its own is over."""
+    CRITICAL_PATH = "critical_path"
+    """When its own dependencies are done and a place is free."""
 
 
 class OmissionReason(StrEnum):
@@ -259,7 +263,8 @@ class ResearchPlan(Message):
     """The tasks of a run, their batches, and the estimates computed from both.
 
     ``execution_order`` is a tuple of batches of task ids; every task is in exactly one batch and
-    behind all its dependencies.
+    behind all its dependencies. With ``batching`` by critical path they are waves: the tasks that
+    are planned to start at the same moment.
     """
 
     symbol: Symbol
@@ -267,6 +272,7 @@ class ResearchPlan(Message):
     tasks: tuple[ResearchTask, ...]
     execution_order: tuple[tuple[str, ...], ...]
     width: int = Field(ge=1)
+    batching: Batching = Batching.LEVELS
     omitted: tuple[Omission, ...] = ()
     max_cost_usd: Usd | None = None
     over_budget: bool = False
@@ -305,8 +311,23 @@ class ResearchPlan(Message):
     @computed_field  # type: ignore[prop-decorator]  # as above
     @property
     def estimated_time_parallel(self) -> float:
-        """Seconds, the sum over batches of the longest task."""
+        """Seconds: the sum over batches of the longest task, or the end of the last task."""
+        if self.batching is Batching.CRITICAL_PATH:
+            return flow_seconds(self.tasks, self.width)
         return parallel_seconds(self.tasks, self.execution_order)
+
+    @computed_field  # type: ignore[prop-decorator]  # as above
+    @property
+    def estimated_time_by_batching(self) -> dict[str, float]:
+        """Seconds in parallel with either batching, at this width."""
+        if self.batching is Batching.LEVELS:
+            levels = self.estimated_time_parallel
+        else:
+            levels = parallel_seconds(self.tasks, make_batches(self.tasks, self.width))
+        return {
+            Batching.LEVELS.value: levels,
+            Batching.CRITICAL_PATH.value: flow_seconds(self.tasks, self.width),
+        }
 
     @computed_field  # type: ignore[prop-decorator]  # as above
     @property

@@ -6,21 +6,22 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-from sigmax_planner.batches import make_batches
+from sigmax_planner.batches import make_batches, parse_width
 from sigmax_planner.catalog import Catalog
 from sigmax_planner.errors import PlanningError
 from sigmax_planner.facts import NOTHING_KNOWN, PlanningFacts
+from sigmax_planner.flow import waves
 from sigmax_planner.headroom import narrowed, unreachable
 from sigmax_planner.learned import learn, with_learned
 from sigmax_planner.models import (
     AnalysisRequest,
+    Batching,
     MarketContext,
     ResearchPlan,
     ResearchTask,
     RiskProfile,
     TaskPriority,
     TaskTemplate,
-    parse_width,
 )
 from sigmax_planner.policy import PlanningPolicy
 from sigmax_planner.priorities import Firing, firings, prioritised, stale_because
@@ -132,8 +133,13 @@ def create_plan(
         symbol=request.symbol,
         risk_profile=profile.name,
         tasks=tasks,
-        execution_order=make_batches(tasks, width),
+        execution_order=(
+            waves(tasks, width)
+            if policy.planning.batching is Batching.CRITICAL_PATH
+            else make_batches(tasks, width)
+        ),
         width=width,
+        batching=policy.planning.batching,
         omitted=selection.omitted,
         max_cost_usd=limit,
         over_budget=selection.over_budget,

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sigmax_planner.errors import UnknownNameError
 from sigmax_planner.models import (
+    Batching,
     Message,
     RiskProfile,
     Seconds,
@@ -46,6 +47,7 @@ class Planning(Section):
     enable_parallel_tasks: bool = True
     max_parallel_tasks: Width = 3
     include_optional_tasks: bool = True
+    batching: Batching = Batching.LEVELS
     adaptive_width: bool = True
     quota_reserve: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.25
     learned_estimates: bool = True

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from sigmax_planner.batches import parse_width
 from sigmax_planner.errors import InvalidWidthError, PlanningError, UnknownNameError
-from sigmax_planner.models import AnalysisRequest, parse_width
+from sigmax_planner.models import AnalysisRequest
 from sigmax_planner.policy import PlanningPolicy
 
 
