@@ -33,6 +33,7 @@ from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.planning_facts import FactFinder
 from sigmax_tasks.refusals import DeadLetter
+from sigmax_tasks.release import in_flow, sendable
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import STATE_CANCELLED, STATE_OPEN, OpenRun, RunStore, connect, reachable
 
@@ -167,7 +168,10 @@ class Client:
         """Send the first batch, or where that is Celery's business the step that does."""
         batches = run.plan.execution_order
         if self._settings.runtime.engine.lean_chords and batches:
-            first = [run.plan.task(task_id) for task_id in batches[0]]
+            ids = batches[0]
+            if in_flow(run.plan):
+                ids = self._store.claim_tasks(run, sendable(run.plan, ()))
+            first = [run.plan.task(task_id) for task_id in ids]
             send_lean_chord(self._store, run, 0, first, claim=True)
         else:
             control_signature(self._app, CLOSE_BATCH, run.run_id, 0).apply_async(

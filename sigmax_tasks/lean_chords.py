@@ -22,6 +22,7 @@ from sigmax_planner.canvas import (
 from sigmax_planner.models import ResearchTask
 from sigmax_tasks import clock
 from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.release import in_flow
 from sigmax_tasks.store import OpenRun, RunStore
 from sigmax_tasks.wire import Call, Letter, chord_letters
 
@@ -64,14 +65,20 @@ def send_lean_chord(
     store: RunStore, run: OpenRun, step: int, tasks: Sequence[ResearchTask], *, claim: bool
 ) -> bool:
     """Send a chord in the step that tells of it and, with ``claim``, moves the run to its batch."""
-    letters = lean_chord(
-        run.run_id,
-        step,
-        tasks,
-        last=step + 1 == len(run.plan.execution_order),
-        behind=store.waits_behind(run),
-    )
+    # By critical path something always follows: the body that looks what may go now.
+    last = not in_flow(run.plan) and step + 1 == len(run.plan.execution_order)
+    behind = store.waits_behind(run)
+    letters = [
+        letter
+        for group in chords_of(run, tasks)
+        for letter in lean_chord(run.run_id, step, group, last=last, behind=behind)
+    ]
     return store.send_batch(batch_started(run, step, tasks), letters, step=step, claim=claim)
+
+
+def chords_of(run: OpenRun, tasks: Sequence[ResearchTask]) -> list[Sequence[ResearchTask]]:
+    """Tasks that are sent together, by chord: all in one, or by critical path one each."""
+    return [[task] for task in tasks] if in_flow(run.plan) else [tasks]
 
 
 def batch_started(run: OpenRun, step: int, tasks: Sequence[ResearchTask]) -> ProgressEvent:
@@ -80,6 +87,6 @@ def batch_started(run: OpenRun, step: int, tasks: Sequence[ResearchTask]) -> Pro
         run_id=run.run_id,
         kind=EventKind.BATCH_STARTED,
         at=clock.now(),
-        batch_index=step,
+        batch_index=None if in_flow(run.plan) else step,
         detail=", ".join(task.task_id for task in tasks),
     )

@@ -29,7 +29,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -80,6 +80,7 @@ from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.store_scripts import (
     BEGIN_CONCLUSION,
     CLAIM_STEP,
+    CLAIM_TASKS,
     COMMIT,
     CREATE,
     LEASE,
@@ -136,6 +137,7 @@ class RunState:
     """Where a run stands. ``step`` is the batch in work (-1: none yet), ``step_at`` since when.
 
     ``sent`` is the last batch whose chord was published, ``tries`` how often a worker began a task.
+    ``sent_at`` holds, by critical path, the time (unix seconds) at which each task was last sent.
     """
 
     state: str
@@ -144,19 +146,22 @@ class RunState:
     sent: int
     started: Mapping[str, float]
     tries: Mapping[str, int]
+    sent_at: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Join:
     """What is sent when the tasks ``needs``, a batch, all have an outcome. Once for each ``step``.
 
-    ``step`` is the batch that follows; with ``ends_run`` none does.
+    ``step`` is the batch that follows; with ``ends_run`` none does. ``mark`` is where the run keeps
+    that it was sent.
     """
 
     needs: tuple[str, ...]
     step: int
     letter: Letter
     ends_run: bool
+    mark: str = "joined"
 
 
 def connect(
@@ -226,6 +231,7 @@ class RunStore:
         self._create_script = client.register_script(CREATE)
         self._outcome_script = client.register_script(RECORD_OUTCOME)
         self._step_script = client.register_script(CLAIM_STEP)
+        self._claim_script = client.register_script(CLAIM_TASKS)
         self._commit_script = client.register_script(COMMIT)
         self._lease_script = client.register_script(LEASE)
         self._join_script = client.register_script(RECORD_AND_JOIN)
@@ -502,6 +508,7 @@ class RunStore:
         facts: dict[str, object] = {
             "needs": join.needs,
             "step": join.step,
+            "mark": join.mark,
             "message": join.letter.text,
         }
         if join.ends_run:
@@ -619,6 +626,30 @@ class RunStore:
                 pipe.hincrby(TALLY_KEY, "redispatched", 1)
             pipe.hset(f"sigmax:run:{run_id}", "step_at", clock.now().timestamp())
             pipe.execute()
+
+    def restart_clocks(self, run_id: str, task_ids: Sequence[str]) -> None:
+        """By critical path: these tasks are sent again now."""
+        now = clock.now().timestamp()
+        sent: dict[str, float] = {f"sent:{task_id}": now for task_id in task_ids}
+        self._redis.hset(f"sigmax:run:{run_id}", mapping=cast("dict[Any, Any]", sent))
+
+    def claim_tasks(self, run: OpenRun, candidates: Sequence[str]) -> tuple[str, ...]:
+        """By critical path: those of the candidates that the caller has to send now.
+
+        As many as the width of the plan leaves room for, each task for exactly one caller.
+        """
+        others = [t.task_id for t in run.plan.tasks if t.task_id not in set(candidates)]
+        claimed = self._claim_script(
+            keys=[f"sigmax:run:{run.run_id}", f"sigmax:out:{run.run_id}"],
+            args=[
+                run.plan.width,
+                clock.now().timestamp(),
+                len(candidates),
+                *candidates,
+                *others,
+            ],
+        )
+        return tuple(cast("list[str]", claimed))
 
     def claim_step(self, run_id: str, step: int) -> bool:
         """Move from batch ``step - 1`` to ``step``; True for exactly one caller."""
@@ -829,6 +860,11 @@ def _state_of(answer: object) -> RunState | None:
             name.removeprefix("tries:"): int(value)
             for name, value in values.items()
             if name.startswith("tries:")
+        },
+        sent_at={
+            name.removeprefix("sent:"): float(value)
+            for name, value in values.items()
+            if name.startswith("sent:")
         },
     )
 

@@ -74,9 +74,9 @@ local join = cjson.decode(ARGV[#ARGV])
 for _, task in ipairs(join.needs) do
   if redis.call('HEXISTS', KEYS[2], task) == 0 then return written end
 end
-local joined = redis.call('HGET', KEYS[1], 'joined')
+local joined = redis.call('HGET', KEYS[1], join.mark)
 if joined and tonumber(joined) >= join.step then return written end
-redis.call('HSET', KEYS[1], 'joined', join.step)
+redis.call('HSET', KEYS[1], join.mark, join.step)
 if join.event then redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.event) end
 redis.call('LPUSH', KEYS[#KEYS], join.message)
 return written
@@ -117,6 +117,26 @@ if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
 if redis.call('HGET', KEYS[1], 'step') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'step', ARGV[2], 'step_at', ARGV[3])
 return 1
+"""
+# Marks tasks as sent while fewer than ARGV[1] of the run's are in work, and gives those it marked;
+# each task is marked once. ARGV[2] is the time, ARGV[3] the number of candidates that follow in
+# order, behind them stand all other tasks of the run.
+CLAIM_TASKS = """
+if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return {} end
+local working, claimed = 0, {}
+for i = 4, #ARGV do
+  if redis.call('HEXISTS', KEYS[1], 'sent:' .. ARGV[i]) == 1
+    and redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0 then working = working + 1 end
+end
+for i = 4, 3 + tonumber(ARGV[3]) do
+  if working >= tonumber(ARGV[1]) then break end
+  if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0
+    and redis.call('HSETNX', KEYS[1], 'sent:' .. ARGV[i], ARGV[2]) == 1 then
+    working = working + 1
+    claimed[#claimed + 1] = ARGV[i]
+  end
+end
+return claimed
 """
 # Closes a run with its record and its journal entry; only the first caller gets 1. Where the
 # journal is a file (ARGV[13] is 'file'), the entry is laid beside the record for who writes it.

@@ -28,6 +28,7 @@ from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.models.worker import WorkerFacts
+from sigmax_tasks.release import in_flow, sendable, steps_of
 from sigmax_tasks.runner import ended, killer, worker_identity
 from sigmax_tasks.store import STATE_OPEN, OpenRun, RunState
 from sigmax_tasks.tasks import Workplace, dispatch, workplace
@@ -107,7 +108,7 @@ class Sweeper:
     def _look_after(self, run: OpenRun, state: RunState, deadline: float) -> None:
         now = clock.now().timestamp()
         reserve = self._engine.finalize_reserve_seconds
-        batches = run.plan.execution_order
+        batches = steps_of(run.plan)
         if now > deadline - reserve / 2:
             if self._due((run.run_id, -2), now, FINALIZE_AGAIN_SECONDS, at_once=True):
                 reason = "not finished by the deadline of the run"
@@ -131,15 +132,25 @@ class Sweeper:
         self._revive(run, state, missing, now)
 
     def _revive(self, run: OpenRun, state: RunState, missing: list[str], now: float) -> None:
-        """Give up on, or send again, tasks of the current batch that nobody runs."""
+        """Give up on, or send again, tasks of the current batch that nobody runs.
+
+        By critical path each task has a clock of its own, and one that was not sent yet waits.
+        """
         own, _ = self._place.of(run)
-        if now - state.step_at > own.planning.performance.batch_timeout + 2 * len(missing):
-            for task_id in missing:
-                self._give_up(run, state, task_id, "the batch ran out of time")
+        flow = in_flow(run.plan)
+        if flow:
+            self._let_go(run, state, missing, now)
+            missing = [task_id for task_id in missing if task_id in state.sent_at]
+        waited = {t: now - (state.sent_at[t] if flow else state.step_at) for t in missing}
+        allowed = own.planning.performance.batch_timeout + 2 * len(missing)
+        late = [task_id for task_id in missing if waited[task_id] > allowed]
+        if late:
+            whose = "it" if flow else "the batch"
+            for task_id in late:
+                self._give_up(run, state, task_id, f"{whose} ran out of time")
             control_signature(app, CLOSE_BATCH, run.run_id, state.step + 1).apply_async()
             return
         leased = self._store.leased(run.run_id, missing)
-        waited = now - state.step_at
         patience = self._patience(state)
         lost = []
         for task_id in missing:
@@ -153,13 +164,15 @@ class Sweeper:
                     )
                 else:
                     lost.append(task_id)
-            elif begun is None and waited > patience:
+            elif begun is None and waited[task_id] > patience:
                 lost.append(task_id)
         if not lost:
             return
         logger.warning("run %s: sending %s again", run.run_id, ", ".join(lost))
         died = [task_id for task_id in lost if task_id in state.started]
         self._store.mark_sent_again(run.run_id, died)
+        if flow:
+            self._store.restart_clocks(run.run_id, lost)
         for task_id in lost:
             self._store.add_event(
                 ProgressEvent(
@@ -172,6 +185,17 @@ class Sweeper:
             )
         outcomes = self._store.statuses(run.run_id)
         dispatch(self._place, run, state.step, outcomes, only=frozenset(lost))
+
+    def _let_go(self, run: OpenRun, state: RunState, missing: list[str], now: float) -> None:
+        """By critical path: a task that could go and was not sent has lost its sending step."""
+        done = {task.task_id for task in run.plan.tasks} - set(missing)
+        ready = [task_id for task_id in sendable(run.plan, done) if task_id not in state.sent_at]
+        working = sum(task_id in state.sent_at for task_id in missing)
+        if ready and working < run.plan.width:
+            if self._due((run.run_id, state.step), now, STALE_STEP_SECONDS):
+                control_signature(app, CLOSE_BATCH, run.run_id, state.step + 1).apply_async()
+        else:
+            self._noticed.pop((run.run_id, state.step), None)
 
     def _patience(self, state: RunState) -> float:
         """Seconds after which a task that nobody has started is taken to be lost.

@@ -24,9 +24,10 @@ from sigmax_tasks import clock
 from sigmax_tasks.celery import app, settings
 from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.finalizer import conclude
-from sigmax_tasks.lean_chords import batch_started, send_lean_chord
+from sigmax_tasks.lean_chords import batch_started, chords_of, send_lean_chord
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.release import companions, in_flow, sendable, steps_of
 from sigmax_tasks.runner import TaskRunner, ended, worker_identity
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import Join, OpenRun, RunStore, connect
@@ -115,9 +116,9 @@ def run_research(self: Task, run_id: str, task_id: str) -> str:
         logger.warning("run %s has no task %s", run_id, task_id)
         return task_id
     _, runner = place.of(run)
-    batch = next((b for b in run.plan.execution_order if task_id in b), ())
+    batch = companions(run.plan, task_id)
     owner = f"{worker_identity()}:{threading.get_ident()}:{self.request.id}"
-    runner.run(run, run.plan.task(task_id), batch, owner, _join_of(self.request, run, batch))
+    runner.run(run, run.plan.task(task_id), batch, owner, _join_of(self.request, run, task_id))
     return task_id
 
 
@@ -125,11 +126,16 @@ def run_research(self: Task, run_id: str, task_id: str) -> str:
 def close_batch(run_id: str, step: int) -> None:
     """Start batch ``step`` if all outcomes of the one before are there; idempotent.
 
-    Behind the last batch it starts the finaliser instead.
+    Behind the last batch it starts the finaliser instead. By critical path there is one step with
+    all tasks, and this sends those that may go now.
     """
     place = workplace()
     run = place.recall(run_id)
-    if run is not None:
+    if run is None:
+        return
+    if in_flow(run.plan):
+        go_on(place, run)
+    else:
         open_batch(place, run, step)
 
 
@@ -187,6 +193,43 @@ def open_batch(place: Workplace, run: OpenRun, step: int) -> None:
         step += 1
 
 
+def go_on(place: Workplace, run: OpenRun) -> None:
+    """By critical path: send what may go now, or start the finaliser behind the last outcome.
+
+    Tasks with a failed dependency are skipped, which takes no place.
+    """
+    store, plan = place.store, run.plan
+    own, _ = place.of(run)
+    store.claim_step(run.run_id, 0)
+    while True:
+        outcomes = store.statuses(run.run_id)
+        stopped = own.planning.task_execution.fail_on_critical_error and failed_critical(
+            run, outcomes
+        )
+        if stopped:
+            state = store.state(run.run_id)
+            if state is None or any(task_id not in outcomes for task_id in state.sent_at):
+                return  # what is in work comes by here when it ends
+        if stopped or all(task.task_id in outcomes for task in plan.tasks):
+            if store.claim_step(run.run_id, 1):
+                reason = f"critical task {stopped} failed" if stopped else _LAST_BATCH_DONE
+                _finalize_soon(store, run, reason)
+            return
+        ready = sendable(plan, outcomes)
+        broken = [task_id for task_id in ready if broken_dependency(plan.task(task_id), outcomes)]
+        if not broken:
+            break
+        startable(store, run, 0, outcomes, only=frozenset(broken))
+    claimed = store.claim_tasks(run, ready)
+    if claimed:
+        dispatch(place, run, 0, outcomes, only=frozenset(claimed))
+
+
+def broken_dependency(task: ResearchTask, outcomes: Mapping[str, TaskStatus]) -> str | None:
+    """A dependency of a task that did not complete; all of them have an outcome."""
+    return next((d for d in task.dependencies if outcomes[d] is not TaskStatus.COMPLETED), None)
+
+
 def dispatch(
     place: Workplace,
     run: OpenRun,
@@ -195,10 +238,10 @@ def dispatch(
     *,
     only: frozenset[str] | None = None,
 ) -> tuple[str, ...]:
-    """Send the tasks of the batch in work that have no outcome yet as one chord; their ids.
+    """Send the tasks of the step in work that have no outcome yet; their ids.
 
-    ``only`` narrows it to some of them. A task with a dependency that did not complete gets a
-    skipped outcome instead.
+    They are one chord, by critical path one each. ``only`` narrows it to some of them. A task with
+    a dependency that did not complete gets a skipped outcome instead.
     """
     store = place.store
     own, _ = place.of(run)
@@ -210,7 +253,8 @@ def dispatch(
     else:
         store.add_event(batch_started(run, step, runnable))
         behind = store.waits_behind(run)
-        batch_chord(app, run.run_id, step, runnable, behind=behind).apply_async()
+        for group in chords_of(run, runnable):
+            batch_chord(app, run.run_id, step, group, behind=behind).apply_async()
         store.mark_sent(run.run_id, step)
     return tuple(task.task_id for task in runnable)
 
@@ -225,13 +269,11 @@ def startable(
 ) -> list[ResearchTask]:
     """Tasks of a batch that can be sent; those that never can are given their outcome."""
     runnable: list[ResearchTask] = []
-    for task_id in run.plan.execution_order[step]:
+    for task_id in steps_of(run.plan)[step]:
         if task_id in outcomes or (only is not None and task_id not in only):
             continue
         task = run.plan.task(task_id)
-        broken = next(
-            (d for d in task.dependencies if outcomes[d] is not TaskStatus.COMPLETED), None
-        )
+        broken = broken_dependency(task, outcomes)
         if broken is None:
             runnable.append(task)
         else:
@@ -240,14 +282,17 @@ def startable(
     return runnable
 
 
-def _join_of(request: Context, run: OpenRun, batch: tuple[str, ...]) -> Join | None:
+def _join_of(request: Context, run: OpenRun, task_id: str) -> Join | None:
     """What the last of a lean chord's tasks sends; None for a task of another chord."""
     if not request.get(JOINED_HEADER):
         return None
     body = Call.of_signature(request.chord)
     ends_run = body.task == FINALIZE_RUN
     step = len(run.plan.execution_order) if ends_run else int(body.args[1])
-    return Join(batch, step, letter(body, request.root_id), ends_run)
+    sends = letter(body, request.root_id)
+    if in_flow(run.plan):
+        return Join((task_id,), step, sends, ends_run, mark=f"joined:{task_id}")
+    return Join(companions(run.plan, task_id), step, sends, ends_run)
 
 
 def failed_critical(run: OpenRun, outcomes: Mapping[str, TaskStatus]) -> str | None:

@@ -27,6 +27,7 @@ from sigmax_tasks.llm.readiness import check_key
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.report.decision_view import banner_text, run_header, runs_header
 from sigmax_tasks.report.numbers import data_banner
+from sigmax_tasks.report.order_words import batch_word
 from sigmax_tasks.report.plan_view import plan_table
 from sigmax_tasks.report.progress import RunProgress
 from sigmax_tasks.report.record_view import finding_text
@@ -139,7 +140,7 @@ def log_plans(
             terminal.log(f"{prefix}{plan.summary}")
         if settings.planning.debug.log_execution_plan:
             for number, batch in enumerate(plan.execution_order, start=1):
-                terminal.log(f"{prefix}batch {number}: {', '.join(batch)}")
+                terminal.log(f"{prefix}{batch_word(plan)} {number}: {', '.join(batch)}")
 
 
 def _print_plans(plans: Sequence[ResearchPlan], terminal: Terminal, *, as_json: bool) -> None:

@@ -31,6 +31,7 @@ from sigmax_tasks.report.numbers import (
     price,
     seconds_text,
 )
+from sigmax_tasks.report.order_words import order_text
 from sigmax_tasks.report.text import clean_text
 
 ACTION_STYLE = {
@@ -73,8 +74,7 @@ def runs_header(
 def plan_line(plan: ResearchPlan, deadline_seconds: float | None = None) -> Text:
     """The plan in one line."""
     text = Text(
-        f"plan: {count(plan.task_count, 'task')} in "
-        f"{count(len(plan.execution_order), 'batch', 'es')}, {money(plan.estimated_cost)}, "
+        f"plan: {count(plan.task_count, 'task')} {order_text(plan)}, {money(plan.estimated_cost)}, "
         f"{plan.estimated_time_parallel:g} s ({plan.estimated_time_sequential:g} s one by one)"
     )
     if deadline_seconds is not None:

@@ -25,6 +25,7 @@ from sigmax_tasks.report.numbers import (
     seconds_text,
     time_text,
 )
+from sigmax_tasks.report.order_words import order_text
 from sigmax_tasks.report.page_model import (
     Fact,
     Legend,
@@ -133,6 +134,7 @@ def build_page(dossier: Dossier) -> Page:
         if times.bars
         else None,
         timeline_lines=_timeline_lines(times),
+        order_word=times.word,
         research_facts=_research_facts(record),
         evidence=evidence_rows(dossier),
         lineage=lineage_rows(dossier),
@@ -366,7 +368,7 @@ def _research_facts(record: RunRecord) -> tuple[Fact, ...]:
             f"planned {seconds_text(plan.estimated_time_sequential)}",
         ),
         Fact("Speed-up", f"{research.speedup:.2f} x", f"planned {plan.speedup:.2f} x"),
-        Fact("Width", str(plan.width), count(len(plan.execution_order), "batch", "es")),
+        Fact("Width", str(plan.width), order_text(plan)),
     )
 
 

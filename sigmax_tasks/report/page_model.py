@@ -125,6 +125,7 @@ class Page:
     size_steps: tuple[str, ...]
     timeline_picture: Picture | None
     timeline_lines: tuple[str, ...]
+    order_word: str
     research_facts: tuple[Fact, ...]
     evidence: tuple[EvidenceRow, ...]
     lineage: tuple[LineageRow, ...]

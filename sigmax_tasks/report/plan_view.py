@@ -8,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sigmax_planner.estimates import usd_text
+from sigmax_planner.flow import planned_starts
 from sigmax_planner.models import Omission, ResearchPlan, ResearchTask, TaskPriority
+from sigmax_tasks.report.order_words import by_critical_path, order_text
 
 _PRIORITY_STYLE = {
     TaskPriority.CRITICAL: "bold",
@@ -47,7 +49,8 @@ def _heading(plan: ResearchPlan) -> Text:
 
 def _tasks(plan: ResearchPlan) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("Batch", justify="right", no_wrap=True)
+    flow = by_critical_path(plan)
+    table.add_column("Starts" if flow else "Batch", justify="right", no_wrap=True)
     table.add_column("Task", overflow="fold")
     table.add_column("Priority", no_wrap=True)
     table.add_column("Sources", overflow="fold")
@@ -56,11 +59,12 @@ def _tasks(plan: ResearchPlan) -> Table:
     table.add_column("Depends on", overflow="fold")
     by_id = {task.task_id: task for task in plan.tasks}
     spaced = any(len(batch) > 1 for batch in plan.execution_order)
+    starts_at = {s.task_id: s.starts_at for s in planned_starts(plan.tasks, plan.width)}
     for number, batch in enumerate(plan.execution_order, start=1):
         for place, task_id in enumerate(batch):
             task = by_id[task_id]
             table.add_row(
-                str(number) if place == 0 else "",
+                "" if place else f"{starts_at[task_id]:.4g} s" if flow else str(number),
                 _task_cell(task),
                 Text(task.priority.value, style=_PRIORITY_STYLE[task.priority]),
                 Text(", ".join(task.data_sources)),
@@ -85,14 +89,16 @@ def _totals(plan: ResearchPlan) -> Table:
     cost = Text(f"{usd_text(plan.estimated_cost)}{limit}")
     if plan.over_budget:
         cost.append("  OVER BUDGET", style="bold red")
-    batches = len(plan.execution_order)
-    table.add_row("Tasks", f"{_count(plan.task_count, 'task')} in {_count(batches, 'batch', 'es')}")
+    table.add_row("Tasks", f"{_count(plan.task_count, 'task')} {order_text(plan)}")
     table.add_row("Cost", cost)
     table.add_row(
         "Time",
         f"{plan.estimated_time_parallel:g} s in parallel, "
         f"{plan.estimated_time_sequential:g} s one by one: speed-up {plan.speedup:.2f}",
     )
+    either = plan.estimated_time_by_batching
+    words = f"{either['levels']:g} s by levels, {either['critical_path']:g} s by critical path"
+    table.add_row("Batching", f"{words}: this one by {plan.batching.replace('_', ' ')}")
     path = " -> ".join(plan.critical_path) or "none"
     table.add_row("Critical path", Text(f"{path} ({plan.critical_path_seconds:g} s)"))
     table.add_row("Estimates", Text(_bases(plan)))
@@ -142,15 +148,20 @@ def _count(number: int, word: str, plural: str = "s") -> str:
 def plan_mermaid(plan: ResearchPlan) -> str:
     """A flowchart: a box per batch, a node per task, an arrow from a dependency to its dependent.
 
-    Node ids are prefixed, so that no task id collides with a word of Mermaid; labels are escaped.
+    By critical path a box holds what is planned to start at the same moment. Node ids are prefixed,
+    so that no task id collides with a word of Mermaid; labels are escaped.
     """
     lines = ["flowchart LR"]
     by_id = {task.task_id: task for task in plan.tasks}
+    starts_at = {s.task_id: s.starts_at for s in planned_starts(plan.tasks, plan.width)}
     if not by_id:
         lines.append('  empty_plan["no tasks"]')
     for number, batch in enumerate(plan.execution_order, start=1):
         longest = max(by_id[task_id].estimated_seconds for task_id in batch)
-        lines.append(f'  subgraph batch_{number}["Batch {number}: {longest:g} s"]')
+        title = f"Batch {number}: {longest:g} s"
+        if by_critical_path(plan):
+            title = f"From {starts_at[batch[0]]:.4g} s"
+        lines.append(f'  subgraph batch_{number}["{title}"]')
         lines += [f"    {_node(by_id[task_id])}" for task_id in batch]
         lines.append("  end")
     lines += [

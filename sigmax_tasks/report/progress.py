@@ -11,6 +11,7 @@ from typing import Self
 from sigmax_planner.models import ResearchPlan
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import RunSummary, TaskStatus
+from sigmax_tasks.report.order_words import by_critical_path
 from sigmax_tasks.report.text import clean_text
 
 FINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.SKIPPED})
@@ -81,7 +82,7 @@ class RunProgress:
                 TaskProgress(task_id, planned_seconds=plan.task(task_id).estimated_seconds)
                 for task_id in order
             ),
-            batch_count=len(plan.execution_order),
+            batch_count=(None if by_critical_path(plan) else len(plan.execution_order)),
             planned_seconds=plan.estimated_time_parallel,
             planned_cost_usd=plan.estimated_cost,
         )
@@ -231,7 +232,9 @@ def event_line(event: ProgressEvent, progress: RunProgress) -> str:
         case EventKind.RUN_STARTED:
             return f"{who} run {event.run_id} started"
         case EventKind.BATCH_STARTED:
-            number = "" if event.batch_index is None else f" {event.batch_index + 1}"
+            if event.batch_index is None:
+                return f"{who} sent{tail}"
+            number = f" {event.batch_index + 1}"
             of = f" of {progress.batch_count}" if progress.batch_count else ""
             return f"{who} batch{number}{of} started{tail}"
         case EventKind.TASK_STARTED:

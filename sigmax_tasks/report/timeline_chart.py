@@ -1,4 +1,7 @@
-"""The run in time: a bar per task, a band per batch, the critical path in another colour."""
+"""The run in time: a bar per task, a band per batch, the critical path in another colour.
+
+By critical path there are no bands: the bars stand in the order of their starts.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from sigmax_planner.estimates import critical_path
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
 from sigmax_tasks.report.numbers import seconds_text
+from sigmax_tasks.report.order_words import batch_word, by_critical_path
 from sigmax_tasks.report.svg import Drawing, Scale, round_values
 
 _NARROW = 560
@@ -31,7 +35,7 @@ class TimelineBar:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Bars by batch and start; ``end`` is when the decision stood.
+    """Bars by batch and start, by critical path by start; ``end`` is when the decision stood.
 
     The critical path is the dependency chain that took longest: ``measured``, in seconds, beside
     ``planned``, which goes by the estimates. ``unknown`` are planned tasks without an outcome.
@@ -44,6 +48,8 @@ class Timeline:
     planned: tuple[str, ...]
     planned_seconds: float
     unknown: tuple[str, ...]
+    word: str = "batch"
+    banded: bool = True
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,13 @@ def timeline(record: RunRecord, outcomes: Sequence[TaskOutcome]) -> Timeline:
                     critical=task_id in measured.task_ids and measured.seconds > 0,
                 )
             )
+    flow = by_critical_path(plan)
+    if flow:
+        bars.sort(key=lambda bar: (bar.start, bar.batch))
     return Timeline(
         bars=tuple(bars),
+        word=batch_word(plan),
+        banded=not flow,
         end=end,
         measured=measured.task_ids if measured.seconds > 0 else (),
         measured_seconds=measured.seconds,
@@ -106,7 +117,8 @@ def timeline_chart(model: Timeline, width: float) -> Markup:
     row = 36.0 if narrow else 28.0
     top, bottom = 24.0, 24.0
     height = top + row * len(model.bars) + bottom
-    picture = Drawing(width, height, "Tasks in time, by batch", class_="chart")
+    title = "Tasks in time, by batch" if model.banded else "Tasks in time, by start"
+    picture = Drawing(width, height, title, class_="chart")
     scale = Scale(0.0, model.end, left, width - right)
     foot = height - bottom
     for value in round_values(0.0, model.end, 4 if narrow else 8):
@@ -120,9 +132,11 @@ def timeline_chart(model: Timeline, width: float) -> Markup:
             text_anchor="start" if value == 0 else "middle" if x < width - 24 else "end",
             font_size=font - 1,
         )
-    _batches(picture, model, scale, top, row, font)
+    if model.banded:
+        _batches(picture, model, scale, top, row, font)
     for number, bar in enumerate(model.bars):
-        _draw_bar(picture, bar, scale, top + number * row, row, left, font, narrow=narrow)
+        y = top + number * row
+        _draw_bar(picture, bar, scale, y, row, left, font, word=model.word, narrow=narrow)
     x = scale(model.end)
     picture.line(x, top - 8, x, foot, class_="threshold")
     picture.text(x, 12, "decision", class_="axis strong", text_anchor="end", font_size=font - 1)
@@ -161,6 +175,7 @@ def _draw_bar(
     left: float,
     font: float,
     *,
+    word: str,
     narrow: bool,
 ) -> None:
     start, end = scale(bar.start), scale(bar.end)
@@ -187,7 +202,7 @@ def _draw_bar(
     shape = picture.rect(start, bar_top, max(end - start, 3), height, rx=2, class_=kind)
     picture.note(
         shape,
-        f"{bar.task_id}: {bar.status}, {bar.start:.3f} s to {bar.end:.3f} s, batch {bar.batch}",
+        f"{bar.task_id}: {bar.status}, {bar.start:.3f} s to {bar.end:.3f} s, {word} {bar.batch}",
     )
     if not narrow:
         # Behind the bar, or in front of it where the bar ends too far right.

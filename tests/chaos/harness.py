@@ -42,9 +42,10 @@ OVERRIDES = (
 )
 
 
-def settings() -> Settings:
+def settings(batching: str = "levels") -> Settings:
     """Settings of a run whose tasks are short no-ops."""
-    return load_settings(shipped_folder(), OVERRIDES, {}).settings
+    own = (*OVERRIDES, f"planning.batching={batching}")
+    return load_settings(shipped_folder(), own, {}).settings
 
 
 @dataclass
@@ -209,12 +210,12 @@ def request(number: int) -> AnalysisRequest:
     )
 
 
-def submit(pool: ChaosPool, count: int, attempts: int = 40) -> list[str]:
+def submit(pool: ChaosPool, count: int, attempts: int = 40, batching: str = "levels") -> list[str]:
     """Submit runs, patiently: the faults may hit the submission too."""
     run_ids: list[str] = []
     for number in range(count):
         for _ in range(attempts):
-            client = Client(settings(), pool.url)
+            client = Client(settings(batching), pool.url)
             try:
                 run_ids.append(client.submit(request(number)).run_id)
                 break

@@ -92,6 +92,14 @@ def _claim(original: Any, self: RunStore, run_id: str, step: int) -> bool:
     return won
 
 
+def _release(original: Any, self: RunStore, run: Any, *rest: Any) -> tuple[str, ...]:
+    before = self.outcome_ids(run.run_id)
+    claimed = tuple(original(self, run, *rest))
+    if claimed and before:
+        _at("in_barrier", run.run_id)
+    return claimed
+
+
 def _commit(original: Any, self: RunStore, run: Any, *rest: Any) -> bool:
     _at("before_commit", run.run_id)
     won = bool(original(self, run, *rest))
@@ -108,5 +116,6 @@ _wrap(TaskRunner, "run", _run)
 _wrap(TaskRunner, "_work", _work)
 _wrap(RunStore, "record_outcome", _outcome)
 _wrap(RunStore, "claim_step", _claim)
+_wrap(RunStore, "claim_tasks", _release)
 _wrap(RunStore, "commit", _commit)
 _wrap(tasks, "conclude", _finalize)

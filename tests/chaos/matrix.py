@@ -14,21 +14,21 @@ MOMENTS = (
 )
 
 
-def cell(fault: str, moment: str, runs: int) -> Tally:
+def cell(fault: str, moment: str, runs: int, batching: str = "levels") -> Tally:
     """One fault at one moment of each of some runs that are in flight together."""
     tally = Tally()
     with chaos_pool(moment=moment, fault=fault) as pool:
-        await_runs(pool, submit(pool, runs), tally)
+        await_runs(pool, submit(pool, runs, batching=batching), tally)
     return tally
 
 
-def main(runs: int = 5) -> int:
+def main(runs: int = 5, batching: str = "levels") -> int:
     print("fault      moment         runs decisions duplicates lost late complete overrun  seconds")
     bad = 0
     for fault in FAULTS:
         for moment in MOMENTS:
             started = time.monotonic()
-            tally = cell(fault, moment, runs)
+            tally = cell(fault, moment, runs, batching)
             bad += not tally.good
             print(
                 f"{fault:10} {moment:14} {tally.runs:4} {tally.decisions:9} "
@@ -42,4 +42,4 @@ def main(runs: int = 5) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5, *sys.argv[2:3]))

@@ -11,17 +11,18 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize(
-    ("fault", "moment"),
+    ("fault", "moment", "batching"),
     [
-        ("kill", "during_task"),
-        ("kill", "in_barrier"),
-        ("kill", "before_commit"),
-        ("cut", "after_task"),
-        ("restart", "during_task"),
+        ("kill", "during_task", "levels"),
+        ("kill", "in_barrier", "levels"),
+        ("kill", "in_barrier", "critical_path"),
+        ("kill", "before_commit", "levels"),
+        ("cut", "after_task", "levels"),
+        ("restart", "during_task", "levels"),
     ],
 )
-def test_every_run_ends_in_exactly_one_decision(fault: str, moment: str) -> None:
-    tally = cell(fault, moment, 2)
+def test_every_run_ends_in_exactly_one_decision(fault: str, moment: str, batching: str) -> None:
+    tally = cell(fault, moment, 2, batching)
     assert tally.good, tally
     assert tally.complete == tally.runs, "no task is lost to a single fault"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -10,13 +11,15 @@ import fakeredis
 import pytest
 
 from sigmax_planner.canvas import CLOSE_BATCH, FINALIZE_RUN
+from sigmax_planner.flow import waves
+from sigmax_planner.models import Batching
 from sigmax_tasks import clock, sweeper
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.settings import load_settings
 from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.store import OpenRun, RunStore
 
-from .builders import START, begun, open_run, outcome, runtime
+from .builders import START, begun, open_run, outcome, runtime, task
 
 
 class FakeClock:
@@ -210,3 +213,59 @@ def test_a_run_of_a_newer_version_is_ended_by_an_older_one_only_past_its_deadlin
     assert not watched.store.is_open(run.run_id)
     events = watched.store.read_events({run.run_id: "0-0"}, 0.01)
     assert "protocol 99" in events[-1].detail
+
+
+def flow_of(*members, width: int = 2) -> OpenRun:
+    run = open_run(seconds=600)
+    plan = run.plan.model_copy(
+        update={
+            "tasks": members,
+            "execution_order": waves(members, width),
+            "width": width,
+            "batching": Batching.CRITICAL_PATH,
+        }
+    )
+    return replace(run, plan=plan)
+
+
+def test_by_critical_path_only_the_lost_task_is_sent_again(watched: Watched) -> None:
+    run = flow_of(task("a"), task("b"), task("c", "a"))
+    watched.store.create(run, "{}")
+    watched.store.claim_step(run.run_id, 0)
+    assert watched.store.claim_tasks(run, ("a", "b")) == ("a", "b")
+    watched.store.mark_sent(run.run_id, 0)
+    watched.store.start_task("owner", begun(run, "a", watched.fake.now()))
+    watched.fake.sleep(3)
+    watched.store.hold_lease(run.run_id, "a", "owner")
+    assert watched.after(2) == [], "b may be on its way"
+    watched.store.hold_lease(run.run_id, "a", "owner")
+    assert watched.after(2) == [("chord", run.run_id, 0, "b")]
+    watched.store.hold_lease(run.run_id, "a", "owner")
+    assert watched.after(4) == [], "b is given the same time again"
+
+
+def test_by_critical_path_a_lost_step_is_made_up_for(watched: Watched) -> None:
+    run = flow_of(task("a"), task("b"), task("c", "a"))
+    watched.store.create(run, "{}")
+    watched.store.claim_step(run.run_id, 0)
+    watched.store.claim_tasks(run, ("a", "b"))
+    watched.store.mark_sent(run.run_id, 0)
+    watched.store.record_outcome(run, outcome("a", TaskStatus.COMPLETED))
+    assert watched.after(0.1) == []
+    assert watched.after(3) == [(CLOSE_BATCH, run.run_id, 1)]
+
+
+def test_by_critical_path_each_task_has_its_own_time(watched: Watched) -> None:
+    run = flow_of(task("a"), task("b", "a"))
+    watched.store.create(run, "{}")
+    watched.store.claim_step(run.run_id, 0)
+    watched.store.claim_tasks(run, ("a",))
+    watched.store.mark_sent(run.run_id, 0)
+    watched.fake.sleep(50)
+    watched.store.record_outcome(run, outcome("a", TaskStatus.COMPLETED))
+    watched.store.claim_tasks(run, ("b",))
+    watched.store.hold_lease(run.run_id, "b", "owner")
+    assert watched.after(5) == [], "b has just been sent"
+    watched.fake.sleep(60)
+    assert (CLOSE_BATCH, run.run_id, 1) in watched.after(1)
+    assert watched.store.outcomes(run.run_id)["b"].reason == "it ran out of time"
