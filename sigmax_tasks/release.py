@@ -3,8 +3,8 @@
 By levels a run has a step per batch. By critical path it has one step with all its tasks: each is
 sent when its dependencies have an outcome and fewer than ``width`` are in work. Which may be sent
 is decided here from the outcomes; Redis decides in one step (:meth:`RunStore.claim_tasks`) that
-each is sent once and no more than ``width`` are in work. Every task is a chord of its own, whose body
-looks again, so that the end of a task is what lets the next ones go.
+each is sent once and no more than ``width`` are in work. Every task is a chord of its own, whose
+body looks again, so that the end of a task is what lets the next ones go.
 
 Nothing is missed: a body runs after the outcome of its task, so the last of several dependencies
 sees them all, and so does the last of several tasks in work see every place that is free.
