@@ -107,9 +107,16 @@ def _commit(original: Any, self: RunStore, run: Any, *rest: Any) -> bool:
     return won
 
 
-def _finalize(original: Any, *args: Any) -> Any:
+def _send(original: Any, self: RunStore, event: Any, letters: Any, **step: Any) -> bool:
+    won = bool(original(self, event, letters, **step))
+    if won and step["claim"] and step["step"] > 0:
+        _at("in_barrier", event.run_id)
+    return won
+
+
+def _finalize(original: Any, *args: Any, **limits: Any) -> Any:
     _at("in_finaliser", args[2].run_id)
-    return original(*args)
+    return original(*args, **limits)
 
 
 _wrap(TaskRunner, "run", _run)
@@ -117,5 +124,6 @@ _wrap(TaskRunner, "_work", _work)
 _wrap(RunStore, "record_outcome", _outcome)
 _wrap(RunStore, "claim_step", _claim)
 _wrap(RunStore, "claim_tasks", _release)
+_wrap(RunStore, "send_batch", _send)
 _wrap(RunStore, "commit", _commit)
 _wrap(tasks, "conclude", _finalize)
