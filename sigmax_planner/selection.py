@@ -283,8 +283,10 @@ def _drop(
                 continue
             for task_id in sorted(graph.with_dependents([cause.task_id], within=kept)):
                 cost -= kept.pop(task_id).estimated_cost_usd
-                follows = task_id != cause.task_id
-                omitted[task_id] = _follows(task_id, cause) if follows else cause
+                # What was pulled in for one of these goes for the reason it had before.
+                own = chosen.pulled_in.get(task_id)
+                follows = cause if task_id == cause.task_id else _follows(task_id, cause)
+                omitted[task_id] = own or follows
                 required[task_id] = False
                 leaving += _released(chosen, task_id, required)
     return replace(chosen, omitted=omitted, required=required)
