@@ -42,7 +42,7 @@ audit: $(READY)
 bench: $(READY)
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script || exit 1; done
 
-# Every fault at every moment on real processes, five runs each, as a table (about six minutes);
+# Every fault at every moment on real processes, five runs each, as a table;
 # then two hosts of which one is cut off (network namespaces: root).
 chaos: $(READY)
 	$(BIN)/python -m tests.chaos.matrix 5

@@ -146,6 +146,8 @@ class Client:
 
         Raises :class:`ClusterBusyError` where as many runs are open as may be.
         """
+        with reachable(self._url):
+            self._store.align_clock()
         created_at = clock.now()
         settings = self._settings
         check_handlers(plan.tasks)
@@ -188,6 +190,7 @@ class Client:
         """
         positions = {check_run_id(run_id): "0-0" for run_id in run_ids}
         with reachable(self._url):
+            self._store.align_clock()
             deadlines = {run_id: self._store.load(run_id).deadline_at for run_id in positions}
             next_check = clock.monotonic() + LOST_CHECK_SECONDS
             heard_at = clock.monotonic()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -37,6 +37,23 @@ class SystemClock:
         time.sleep(seconds)
 
 
+class SteadyClock:
+    """A clock that goes on from a moment it was given, whatever the machine's clock jumps to."""
+
+    def __init__(self, wall: datetime) -> None:
+        self._wall = wall
+        self._since = time.monotonic()
+
+    def now(self) -> datetime:
+        return self._wall + timedelta(seconds=time.monotonic() - self._since)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
 _clock: Clock = SystemClock()
 
 
@@ -51,6 +68,19 @@ def monotonic() -> float:
 
 def sleep(seconds: float) -> None:
     _clock.sleep(seconds)
+
+
+def align(wall: datetime, within_seconds: float = 0.5) -> None:
+    """Go by another's clock from now on, that of Redis: then all of a cluster go by one.
+
+    One that is off by less than ``within_seconds`` already, and one put in place by
+    :func:`use_clock`, is left alone.
+    """
+    global _clock  # noqa: PLW0603  # the one clock is the one piece of shared state
+    ours = isinstance(_clock, SystemClock | SteadyClock)
+    steady = isinstance(_clock, SteadyClock)
+    if ours and not (steady and abs((_clock.now() - wall).total_seconds()) < within_seconds):
+        _clock = SteadyClock(wall)
 
 
 @contextmanager

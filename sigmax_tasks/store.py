@@ -30,7 +30,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, cast
@@ -389,6 +389,13 @@ class RunStore:
             pipe.time()
             whole, millionths = cast("tuple[int, int]", pipe.execute()[-1])
         return whole + millionths / 1e6
+
+    def align_clock(self) -> None:
+        """Go by the clock of Redis in this process from now on."""
+        began = clock.monotonic()
+        whole, millionths = self._redis.time()
+        there = datetime.fromtimestamp(whole + millionths / 1e6, UTC)
+        clock.align(there + timedelta(seconds=(clock.monotonic() - began) / 2))
 
     def worker_facts(self) -> dict[str, WorkerFacts]:
         """What the worker processes said of themselves lately, by ``host:pid``."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import platform
 import threading
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -75,19 +76,24 @@ class Sweeper:
     def _greet(self) -> None:
         """Say that this worker lives, and how its clock stood to that of Redis the time before."""
         life = self._engine.sweep_interval_seconds * 5 + 5
-        began = clock.now().timestamp()
+        machine = clock.SystemClock()
+        began = machine.now().timestamp()
         at_redis = self._store.greet(worker_identity(), life, self._facts)
+        heard = machine.now().timestamp()
+        # One clock for all of a cluster: a machine whose clock jumps ends no run too early.
+        clock.align(datetime.fromtimestamp(at_redis + max(0.0, heard - began) / 2, UTC))
         if self._facts is None:
             return
         first = self._facts.clock_ahead_seconds is None
-        ahead = round((began + clock.now().timestamp()) / 2 - at_redis, 3)
+        ahead = round((began + heard) / 2 - at_redis, 3)
         self._facts = self._facts.model_copy(update={"clock_ahead_seconds": ahead})
         if first:
             self._greet()
 
     def _visit(self, run_id: str, deadline: float) -> None:
+        run = self._place.recall(run_id)
         try:
-            run = self._store.load(run_id)
+            run = run or self._store.load(run_id)
         except RunNotFoundError:
             self._store.forget_live(run_id)
             return

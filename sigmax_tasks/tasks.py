@@ -50,6 +50,7 @@ class Workplace:
             connect_timeout_seconds=self.settings.runtime.broker.connect_timeout_seconds,
         )
         self.store = RunStore(client, self.settings.runtime)
+        self.store.align_clock()
         self.client = client
         self._lock = threading.Lock()
         self._runners: OrderedDict[str, tuple[Settings, TaskRunner]] = OrderedDict()

@@ -1,6 +1,7 @@
 """Real processes under faults: a Redis with AOF, supervised workers, and a count of what came out.
 
-Whoever runs workers has a supervisor that restarts them (systemd, compose); so has this pool.
+Whoever runs workers has a supervisor that restarts them (systemd, compose); so has this pool. The
+workers speak to Redis through a proxy that can be slow and can cut connections.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import psutil
@@ -24,17 +25,19 @@ import redis
 
 from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks.client import Client
-from sigmax_tasks.cluster import find_redis
-from sigmax_tasks.errors import NoDecisionError, RunLostError, RunNotFoundError
+from sigmax_tasks.errors import NoDecisionError, RunCancelledError, RunLostError, RunNotFoundError
 from sigmax_tasks.models.events import EventKind
 from sigmax_tasks.settings import Settings, load_settings
 from sigmax_tasks.settings.layers import shipped_folder
-from tests.integration.conftest import free_port
+from tests.chaos.proxy import Proxy
+from tests.processes import Processes, await_workers, free_port, redis_url
 
-REPO = Path(__file__).resolve().parents[2]
-PASSWORD = "chaos-password"
 THAW_SECONDS = 3.0
+FULL_SECONDS = 2.0
+SLOW_SECONDS = 3.0
+SLOW_LATENCY_SECONDS = 0.25
 DEADLINE_SECONDS = 45.0
+BATCHING = ("levels", "critical_path")
 OVERRIDES = (
     "debug.simulate_execution=true",
     "engine.simulated_time_scale=0.01",
@@ -42,10 +45,10 @@ OVERRIDES = (
 )
 
 
-def settings(batching: str = "levels") -> Settings:
+@lru_cache
+def settings(*overrides: str) -> Settings:
     """Settings of a run whose tasks are short no-ops."""
-    own = (*OVERRIDES, f"planning.batching={batching}")
-    return load_settings(shipped_folder(), own, {}).settings
+    return load_settings(shipped_folder(), (*OVERRIDES, *overrides), {}).settings
 
 
 @dataclass
@@ -58,13 +61,18 @@ class Tally:
     lost: int = 0
     complete: int = 0
     late_work: int = 0
-    worst_overrun_seconds: float = 0.0
+    worst_overrun_seconds: float = -DEADLINE_SECONDS
     problems: list[str] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
+        """One decision a run, in time, and nothing done again that was done."""
         return self.decisions == self.runs and not (
-            self.duplicates or self.lost or self.late_work or self.problems
+            self.duplicates
+            or self.lost
+            or self.late_work
+            or self.problems
+            or self.worst_overrun_seconds > 0
         )
 
 
@@ -72,105 +80,103 @@ class ChaosPool:
     """Redis and workers, each restarted when it ends, until the pool is stopped."""
 
     def __init__(
-        self, folder: Path, *, workers: int = 2, moment: str = "", fault: str = ""
+        self,
+        folder: Path,
+        *,
+        workers: int = 2,
+        options: Sequence[str] = ("-c", "8"),
+        environ: Mapping[int, Mapping[str, str]] | None = None,
+        redis_options: Sequence[str] = (),
     ) -> None:
         self.folder = folder
-        self.port = free_port()
-        self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
-        self._workers = workers
+        self.url = redis_url(port := free_port())
+        self.proxy = Proxy(port)
+        self._port = port
+        self._options = options
+        self._redis_options = redis_options
+        self._each = environ or {}
         self._environ = {
-            **os.environ,
-            "SIGMAX_BROKER_URL": self.url,
-            "CHAOS_MOMENT": moment,
-            "CHAOS_FAULT": fault,
+            "CHAOS_REDIS_URL": self.url,
+            "XDG_DATA_HOME": str(folder),
             "SIGMAX_ENGINE__LEASE_SECONDS": "1.5",
             "SIGMAX_ENGINE__SWEEP_INTERVAL_SECONDS": "0.5",
         }
+        self._started = Processes()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._supervise, daemon=True)
         self._redis: subprocess.Popen[bytes] | None = None
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._workers: list[subprocess.Popen[bytes] | None] = [None] * workers
         self._frozen: dict[int, float] = {}
+        self._until: dict[str, float] = {}
 
     def start(self) -> None:
+        self.proxy.start()
         self._redis = self._start_redis()
-        self._processes = [self._start_worker(number) for number in range(self._workers)]
+        self._workers = [self._start_worker(number) for number in range(len(self._workers))]
+        await_workers(self.url, len(self._workers))
         self._thread.start()
-        client = redis.Redis.from_url(self.url, decode_responses=True)
-        end = time.monotonic() + 30
-        while time.monotonic() < end and client.zcard("sigmax:workers") < self._workers:
-            time.sleep(0.05)
-        client.close()
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join()
-        for process in [*self._processes, self._redis]:
-            if process is not None and process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGCONT)
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        if self._thread.ident is not None:
+            self._thread.join()
+        for process in self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGCONT)
+        self._started.stop_all(at_once=True)
+        self.proxy.stop()
+
+    def set_cell(self, fault: str, moment: str) -> None:
+        """What happens where, from now on."""
+        with contextlib.closing(redis.Redis.from_url(self.url)) as client:
+            client.set("chaos:cell", f"{fault} {moment}")
 
     def restart_redis(self, *, keep_data: bool = True) -> None:
         """Stop Redis the hard way and start it again, with or without what it had stored."""
-        assert self._redis is not None
-        self._redis.kill()
-        self._redis.wait()
+        if self._redis is not None:
+            self._started.stop(self._redis, at_once=True)
         if not keep_data:
             shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
             (self.folder / "appendonly.aof").unlink(missing_ok=True)
         self._redis = self._start_redis()
 
-    def any_worker(self) -> subprocess.Popen[bytes]:
-        return next(process for process in self._processes if process.poll() is None)
+    def alive(self) -> list[subprocess.Popen[bytes]]:
+        """The workers that run."""
+        return [each for each in self._workers if each is not None and each.poll() is None]
+
+    def replace_worker(self, number: int) -> None:
+        """TERM to a worker; the supervisor starts it again when it has finished."""
+        process = self._workers[number]
+        if process is not None and process.poll() is None:
+            os.kill(process.pid, signal.SIGTERM)
+
+    def worker(self, number: int) -> subprocess.Popen[bytes] | None:
+        return self._workers[number]
 
     def _start_redis(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [
-                *(find_redis(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
-                *("--appendonly", "yes", "--appendfsync", "always", "--dir", str(self.folder)),
-                *("--requirepass", PASSWORD),
-            ],
-            stdout=(self.folder / "redis.log").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        client = redis.Redis.from_url(self.url)
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            with contextlib.suppress(redis.RedisError):
-                if client.ping():
-                    break
-            time.sleep(0.02)
-        client.close()
-        return process
+        persistent = ("--appendonly", "yes", "--appendfsync", "always")
+        return self._started.start_redis(self._port, self.folder, *persistent, *self._redis_options)
 
     def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [
-                *(sys.executable, "-m", "celery", "-A", "sigmax_tasks", "--quiet", "worker"),
-                *("-I", "tests.chaos.inject", "-n", f"w{number}@chaos", "-c", "8"),
-                *("-l", "WARNING", "--without-gossip", "--without-mingle"),
-                *("--logfile", str(self.folder / f"w{number}.log")),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / f"w{number}.err").open("ab"),
-            env=self._environ,
-            cwd=REPO,
-            start_new_session=True,
+        return self._started.start_worker(
+            redis_url(self.proxy.port),
+            f"w{number}@chaos",
+            self.folder,
+            *("-I", "tests.chaos.inject", *self._options),
+            environ={**self._environ, **self._each.get(number, {})},
         )
 
     def _supervise(self) -> None:
         client = redis.Redis.from_url(self.url, decode_responses=True, socket_timeout=2)
         while not self._stop.wait(0.1):
             with contextlib.suppress(redis.RedisError):
-                if client.getdel("chaos:restart"):
-                    self.restart_redis()
-            for number, process in enumerate(self._processes):
+                self._serve(client)
+            for number, process in enumerate(self._workers):
+                if process is None:
+                    continue
                 if process.poll() is not None:
-                    self._processes[number] = self._start_worker(number)
+                    self._started.stop(process, at_once=True)
+                    self._workers[number] = self._start_worker(number)
                 elif self._is_frozen(process.pid):
                     since = self._frozen.setdefault(process.pid, time.monotonic())
                     if time.monotonic() - since > THAW_SECONDS:
@@ -178,23 +184,60 @@ class ChaosPool:
                         os.kill(process.pid, signal.SIGCONT)
         client.close()
 
+    def _serve(self, client: redis.Redis) -> None:
+        """Do to Redis and the network what a worker has asked for; undo what has lasted."""
+        now = time.monotonic()
+        if self._until.get("full", now + 1) < now:
+            client.config_set("maxmemory", 0)
+            del self._until["full"]
+        if self._until.get("slow", now + 1) < now:
+            self.proxy.latency_seconds = 0.0
+            del self._until["slow"]
+        asked = client.mget("chaos:restart", "chaos:full", "chaos:slow", "chaos:cut")
+        if not any(asked):
+            return
+        client.delete("chaos:restart", "chaos:full", "chaos:slow", "chaos:cut")
+        restart, full, slow, cut = asked
+        if full:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", 1)
+            self._until["full"] = now + FULL_SECONDS
+        if slow:
+            self.proxy.latency_seconds = SLOW_LATENCY_SECONDS
+            self._until["slow"] = now + SLOW_SECONDS
+        if cut:
+            self.proxy.cut()
+        if restart:
+            self.restart_redis()
+
     @staticmethod
     def _is_frozen(pid: int) -> bool:
         with contextlib.suppress(psutil.Error):
-            return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+            return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         return False
 
 
 @contextmanager
-def chaos_pool(*, workers: int = 2, moment: str = "", fault: str = "") -> Iterator[ChaosPool]:
-    folder = Path(tempfile.mkdtemp(prefix="sigmax-chaos-"))
-    pool = ChaosPool(folder, workers=workers, moment=moment, fault=fault)
+def chaos_pool(
+    *,
+    workers: int = 2,
+    options: Sequence[str] = ("-c", "8"),
+    environ: Mapping[int, Mapping[str, str]] | None = None,
+    redis_options: Sequence[str] = (),
+    folder: Path | None = None,
+) -> Iterator[ChaosPool]:
+    """``environ`` is by number of the worker; ``folder`` is where Redis keeps its data."""
+    own = Path(tempfile.mkdtemp(prefix="sigmax-chaos-")) if folder is None else folder
+    pool = ChaosPool(
+        own, workers=workers, options=options, environ=environ, redis_options=redis_options
+    )
     try:
         pool.start()
         yield pool
     finally:
         pool.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is None:
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def request(number: int) -> AnalysisRequest:
@@ -210,12 +253,15 @@ def request(number: int) -> AnalysisRequest:
     )
 
 
-def submit(pool: ChaosPool, count: int, attempts: int = 40, batching: str = "levels") -> list[str]:
-    """Submit runs, patiently: the faults may hit the submission too."""
+def submit(pool: ChaosPool, count: int, attempts: int = 40) -> list[str]:
+    """Submit runs, patiently: the faults may hit the submission too.
+
+    Every other run goes by critical path, the others batch by batch.
+    """
     run_ids: list[str] = []
     for number in range(count):
         for _ in range(attempts):
-            client = Client(settings(batching), pool.url)
+            client = Client(settings(f"planning.batching={BATCHING[number % 2]}"), pool.url)
             try:
                 run_ids.append(client.submit(request(number)).run_id)
                 break
@@ -244,7 +290,7 @@ def _await_run(pool: ChaosPool, run_id: str, tally: Tally) -> None:
                     break
             record = client.record(run_id)
             finished = True
-        except (RunLostError, RunNotFoundError, NoDecisionError) as error:
+        except (RunLostError, RunNotFoundError, NoDecisionError, RunCancelledError) as error:
             tally.lost += 1
             tally.problems.append(f"{run_id}: {error}")
             return
@@ -263,8 +309,8 @@ def _await_run(pool: ChaosPool, run_id: str, tally: Tally) -> None:
     tally.complete += research.completed == research.total_tasks
     overrun = research.duration_seconds - DEADLINE_SECONDS
     tally.worst_overrun_seconds = max(tally.worst_overrun_seconds, overrun)
-    client = redis.Redis.from_url(pool.url, decode_responses=True)
-    ends = [e for _, e in client.xrange(f"sigmax:ev:{run_id}") if EventKind.RUN_FINISHED in e["e"]]
-    tally.duplicates += max(0, len(ends) - 1)
-    tally.late_work += sum(int(n) for n in client.hvals(f"chaos:late:{run_id}"))
-    client.close()
+    with contextlib.closing(redis.Redis.from_url(pool.url, decode_responses=True)) as client:
+        events = client.xrange(f"sigmax:ev:{run_id}")
+        ends = [event for _, event in events if EventKind.RUN_FINISHED in event["e"]]
+        tally.duplicates += max(0, len(ends) - 1)
+        tally.late_work += sum(int(n) for n in client.hvals(f"chaos:late:{run_id}"))

@@ -1,59 +1,78 @@
 """Faults at exact places, loaded into a worker with ``celery worker -I tests.chaos.inject``.
 
-``CHAOS_MOMENT`` names the place, ``CHAOS_FAULT`` what happens there, once per run: a key in Redis
-remembers that it has. Every execution of a research task is counted, so that the tests can tell
-work that was done twice.
+The key ``chaos:cell`` in Redis holds ``fault moment``: what happens where, once per run. What a
+worker cannot do to itself (restart Redis, slow the network) it asks the harness for with a key.
+Every execution of a research task is counted, so that work that is done twice is seen.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
+from kombu.transport import redis as kombu_redis
 
-from sigmax_tasks import tasks
+from sigmax_planner import canvas
+from sigmax_tasks import channel, clock, envelope, store, tasks
 from sigmax_tasks.runner import TaskRunner
 from sigmax_tasks.store import RunStore
 
-MOMENT = os.environ.get("CHAOS_MOMENT", "")
-FAULT = os.environ.get("CHAOS_FAULT", "")
-_client = redis.Redis.from_url(os.environ["SIGMAX_BROKER_URL"], decode_responses=True)
+BY_HARNESS = ("restart", "full", "slow", "cut")
+JUMP_SECONDS = 3600.0
+JUMP_LASTS_SECONDS = 4.0
+_client = redis.Redis.from_url(os.environ["CHAOS_REDIS_URL"], decode_responses=True)
+_worker_pid = os.getpid()
+_jumped = threading.Event()
 
 
-def _first(run_id: str) -> bool:
-    return bool(_client.set(f"chaos:fired:{run_id}", MOMENT, nx=True, ex=600))
+class JumpingClock(clock.SystemClock):
+    """The machine's clock, an hour ahead while it has jumped."""
+
+    def now(self) -> datetime:
+        ahead = timedelta(seconds=JUMP_SECONDS if _jumped.is_set() else 0)
+        return datetime.now(UTC) + ahead
 
 
-def strike(run_id: str) -> None:
-    """Let the fault happen, once per run."""
-    with contextlib.suppress(redis.RedisError):
-        if not _first(run_id):
-            return
-    if FAULT == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif FAULT == "terminate":
-        os.kill(os.getpid(), signal.SIGTERM)
-    elif FAULT == "quit":
-        os.kill(os.getpid(), signal.SIGQUIT)
-    elif FAULT == "freeze":
-        os.kill(os.getpid(), signal.SIGSTOP)
-    elif FAULT == "cut":
+def _jump() -> None:
+    _jumped.set()
+    threading.Timer(JUMP_LASTS_SECONDS, _jumped.clear).start()
+
+
+def strike(fault: str, run_id: str) -> None:
+    """Let the fault happen."""
+    pid = os.getpid()
+    if fault == "kill":  # with a pool of processes only the child
+        os.kill(pid, signal.SIGKILL)
+    elif fault == "kill_all":
+        os.killpg(os.getpgid(_worker_pid), signal.SIGKILL)
+    elif fault == "terminate":
+        os.kill(_worker_pid, signal.SIGTERM)
+    elif fault == "quit":
+        os.kill(_worker_pid, signal.SIGQUIT)
+    elif fault == "freeze":
+        os.kill(pid, signal.SIGSTOP)
+    elif fault == "clock":
+        _jump()
+    elif fault in BY_HARNESS:
         with contextlib.suppress(redis.RedisError):
-            _client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    elif FAULT == "restart":
-        with contextlib.suppress(redis.RedisError):
-            _client.set("chaos:restart", run_id, ex=600)
-        time.sleep(1.0)
+            _client.set(f"chaos:{fault}", run_id, ex=600)
+        time.sleep(0.5)  # until the harness has seen it
 
 
 def _at(moment: str, run_id: str) -> None:
-    if moment == MOMENT:
-        strike(run_id)
+    with contextlib.suppress(redis.RedisError):
+        fault, _, where = str(_client.get("chaos:cell") or "").partition(" ")
+        if where == moment and _client.set(f"chaos:fired:{run_id}", moment, nx=True, ex=600):
+            strike(fault, run_id)
 
 
 def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
@@ -66,12 +85,16 @@ def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
 
 
 def _work(original: Any, self: TaskRunner, run: Any, task: Any, *rest: Any) -> None:
+    if task.task_id == os.environ.get("CHAOS_POISON"):
+        os.kill(os.getpid(), signal.SIGKILL)
     _at("during_task", run.run_id)
     with contextlib.suppress(redis.RedisError):
         if self._store.has_outcome(run.run_id, task.task_id):
             _client.hincrby(f"chaos:late:{run.run_id}", task.task_id, 1)
         _client.hincrby(f"chaos:work:{run.run_id}", task.task_id, 1)
     original(self, run, task, *rest)
+    with contextlib.suppress(redis.RedisError):
+        _client.hincrby(f"chaos:done:{run.run_id}", task.task_id, 1)
 
 
 def _run(original: Any, self: TaskRunner, run: Any, *rest: Any) -> None:
@@ -79,8 +102,8 @@ def _run(original: Any, self: TaskRunner, run: Any, *rest: Any) -> None:
     original(self, run, *rest)
 
 
-def _outcome(original: Any, self: RunStore, run: Any, *rest: Any) -> bool:
-    kept = bool(original(self, run, *rest))
+def _outcome(original: Any, self: RunStore, run: Any, *rest: Any, **named: Any) -> bool:
+    kept = bool(original(self, run, *rest, **named))
     _at("after_task", run.run_id)
     return kept
 
@@ -89,6 +112,13 @@ def _claim(original: Any, self: RunStore, run_id: str, step: int) -> bool:
     won = bool(original(self, run_id, step))
     if won and step > 0:
         _at("in_barrier", run_id)
+    return won
+
+
+def _send(original: Any, self: RunStore, event: Any, *rest: Any, **named: Any) -> bool:
+    won = bool(original(self, event, *rest, **named))
+    if won and named["claim"] and named["step"] > 0:
+        _at("in_barrier", event.run_id)
     return won
 
 
@@ -107,16 +137,29 @@ def _commit(original: Any, self: RunStore, run: Any, *rest: Any) -> bool:
     return won
 
 
-def _send(original: Any, self: RunStore, event: Any, letters: Any, **step: Any) -> bool:
-    won = bool(original(self, event, letters, **step))
-    if won and step["claim"] and step["step"] > 0:
-        _at("in_barrier", event.run_id)
-    return won
-
-
-def _finalize(original: Any, *args: Any, **limits: Any) -> Any:
+def _finalize(original: Any, *args: Any, **named: Any) -> Any:
     _at("in_finaliser", args[2].run_id)
-    return original(*args, **limits)
+    return original(*args, **named)
+
+
+def _ack(original: Any, self: Any, delivery_tag: str) -> Any:
+    message = self._delivered.get(delivery_tag)
+    if message is not None and message.headers.get("task") == canvas.RUN_RESEARCH:
+        args, _, _ = json.loads(base64.b64decode(message._raw["body"]))
+        _at("before_ack", args[0])
+    return original(self, delivery_tag)
+
+
+def _deliver_twice(original: Any, self: Any, answer: Any, **named: Any) -> Any:
+    """Every message that is taken is put back once more, as a broker may do."""
+    taken = original(self, answer, **named)
+    if taken is not None and _client.get("chaos:cell") == "duplicate always":
+        key, raw = taken
+        with contextlib.suppress(redis.RedisError):
+            mark = json.loads(raw)["properties"]["delivery_tag"]
+            if _client.set(f"chaos:twice:{mark}", 1, nx=True, ex=600):
+                _client.rpush(key, raw)
+    return taken
 
 
 _wrap(TaskRunner, "run", _run)
@@ -127,3 +170,11 @@ _wrap(RunStore, "claim_tasks", _release)
 _wrap(RunStore, "send_batch", _send)
 _wrap(RunStore, "commit", _commit)
 _wrap(tasks, "conclude", _finalize)
+_wrap(channel.QoS, "ack", _ack)
+_wrap(channel.Channel, "_sift", _deliver_twice)
+clock._clock = JumpingClock()
+_wrap(kombu_redis, "time", lambda original: original() + _jumped.is_set() * JUMP_SECONDS)
+if "CHAOS_PROTOCOL" in os.environ:
+    # A worker as it would be of an older version.
+    for module in (canvas, envelope, store):
+        module.PROTOCOL_VERSION = int(os.environ["CHAOS_PROTOCOL"])

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.chaos.harness import Tally, await_runs, chaos_pool, submit
-from tests.chaos.matrix import cell
+from tests.chaos.harness import ChaosPool, chaos_pool
+from tests.chaos.matrix import strike_cell
+from tests.chaos.special import SPECIAL
 
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ChaosPool]:
+    with chaos_pool() as started:
+        yield started
+
+
 @pytest.mark.parametrize(
-    ("fault", "moment", "batching"),
+    ("fault", "moment"),
     [
-        ("kill", "during_task", "levels"),
-        ("kill", "in_barrier", "levels"),
-        ("kill", "in_barrier", "critical_path"),
-        ("kill", "before_commit", "levels"),
-        ("cut", "after_task", "levels"),
-        ("restart", "during_task", "levels"),
+        ("kill", "during_task"),
+        ("kill", "in_barrier"),
+        ("kill", "before_commit"),
+        ("cut", "before_ack"),
+        ("restart", "during_task"),
+        ("full", "after_task"),
+        ("clock", "during_task"),
     ],
 )
-def test_every_run_ends_in_exactly_one_decision(fault: str, moment: str, batching: str) -> None:
-    tally = cell(fault, moment, 2, batching)
+def test_every_run_ends_in_exactly_one_decision(pool: ChaosPool, fault: str, moment: str) -> None:
+    tally = strike_cell(pool, fault, moment, 2)
     assert tally.good, tally
-    assert tally.complete == tally.runs, "no task is lost to a single fault"
 
 
-def test_redis_without_its_data_is_said_clearly() -> None:
-    """A run that the store lost ends in one clear error, well before its deadline."""
-    tally = Tally()
-    with chaos_pool(workers=1, moment="during_task", fault="none") as pool:
-        (run_id,) = submit(pool, 1)
-        pool.restart_redis(keep_data=False)
-        await_runs(pool, [run_id], tally)
-    assert tally.lost == 1
-    assert "was lost" in tally.problems[0] or "not known" in tally.problems[0]
+@pytest.mark.parametrize("name", ["duplicate", "wipe", "poison"])
+def test_a_cell_of_its_own(name: str) -> None:
+    tally, good = SPECIAL[name](2)
+    assert good, tally

@@ -14,6 +14,7 @@ from sigmax_planner.canvas import CLOSE_BATCH, FINALIZE_RUN
 from sigmax_planner.flow import waves
 from sigmax_planner.models import Batching
 from sigmax_tasks import clock, sweeper
+from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.settings import load_settings
 from sigmax_tasks.settings.layers import shipped_folder
@@ -46,7 +47,7 @@ class Watched:
         self.sent: list[tuple[object, ...]] = []
         settings = load_settings(shipped_folder(), environ={}).settings
         place = SimpleNamespace(
-            store=self.store, settings=settings, load=self.load, of=lambda run: (settings, None)
+            store=self.store, settings=settings, recall=self.recall, of=lambda run: (settings, None)
         )
         self.sweeper = sweeper.Sweeper(place)
 
@@ -59,8 +60,11 @@ class Watched:
         monkeypatch.setattr(sweeper, "control_signature", record)
         monkeypatch.setattr(sweeper, "dispatch", dispatch)
 
-    def load(self, run_id: str) -> OpenRun | None:
-        return self.store.load(run_id) if self.store.is_open(run_id) else None
+    def recall(self, run_id: str) -> OpenRun | None:
+        try:
+            return self.store.load(run_id)
+        except (NewerRunError, RunNotFoundError):
+            return None
 
     def after(self, seconds: float) -> list[tuple[object, ...]]:
         self.fake.sleep(seconds)
