@@ -32,8 +32,10 @@ def suspicion_line(facts: ModelDebate) -> str:
     """That texts were held back from the model; "" where none was."""
     if not facts.suspicious:
         return ""
-    number = count(len(facts.suspicious), "text")
-    return f"{number} from outside held back: they read like instructions to a model"
+    if len(facts.suspicious) == 1:
+        return "1 text from outside held back: it reads like an instruction to a model"
+    number = len(facts.suspicious)
+    return f"{number} texts from outside held back: they read like instructions to a model"
 
 
 def model_debate_parts(facts: ModelDebate | None, *, whole: bool) -> list[RenderableType]:

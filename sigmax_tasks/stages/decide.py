@@ -184,8 +184,8 @@ def _model(record: DebateRecord) -> Iterator[str]:
         yield f"{facts.struck_count} statements of {facts.model} were struck out"
     if facts.suspicious:
         yield (
-            f"{len(facts.suspicious)} texts from outside read like instructions to a model "
-            "and were held back from it"
+            "held back from the model, as texts that read like instructions to it: "
+            f"{len(facts.suspicious)}"
         )
 
 

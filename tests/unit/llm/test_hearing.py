@@ -207,7 +207,7 @@ def test_a_text_that_reads_like_an_instruction_is_held_back_and_told_of() -> Non
     assert [s.where for s in record.llm.suspicious] == ["sentiment.story", "Example"]
     assert all(evil not in prompt.user for prompt in asked)
     assert all("withheld: it reads like an instruction" in prompt.user for prompt in asked)
-    assert any("texts from outside read like" in line for line in decide(record, made).reasons)
+    assert any("held back from the model" in line for line in decide(record, made).reasons)
 
 
 def test_secrets_do_not_reach_the_model() -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from sigmax_planner.models import AnalysisRequest, DataMode
+from sigmax_tasks.models.debate import ModelClaim, ModelDebate, StruckClaim, SuspectText
 from sigmax_tasks.models.decision import (
     Analysis,
     Argument,
@@ -320,3 +321,29 @@ def without_technical(dossier: Dossier) -> Dossier:
     )
     observations = {k: v for k, v in dossier.observations.items() if k != "technical"}
     return dossier.model_copy(update={"outcomes": outcomes, "observations": observations})
+
+
+def with_model_debate(dossier: Dossier, text: str = "A claim of the model") -> Dossier:
+    """The same run with a debate that a model held; ``text`` is all that anybody says in it."""
+    facts = ModelDebate(
+        model="test-model",
+        claims=(
+            ModelClaim(side="bull", text=text, evidence_ids=("technical.trend",)),
+            ModelClaim(side="bear", text=text, evidence_ids=("sentiment.story",)),
+        ),
+        summary=text,
+        struck_count=2,
+        struck=(StruckClaim(speaker="bull", text=text, reason="the number '9' is not in it"),),
+        suspicious=(SuspectText(where="Example", text=text),),
+        calls=5,
+        prompt_tokens=5000,
+        completion_tokens=1000,
+        cost_usd=Decimal("0.02"),
+    )
+    decision = dossier.record.decision
+    debate = decision.debate.model_copy(update={"method": "llm", "llm": facts})
+    cost = dossier.record.cost.model_copy(update={"llm_usd": Decimal("0.02")})
+    record = dossier.record.model_copy(
+        update={"decision": decision.model_copy(update={"debate": debate}), "cost": cost}
+    )
+    return dossier.model_copy(update={"record": record})

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sigmax_tasks.report.html import report_html
-from tests.unit.report.page_builders import make_full_dossier
+from tests.unit.report.page_builders import make_full_dossier, with_model_debate
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 FLAGS = (
@@ -109,7 +109,7 @@ document.title = [innerWidth, scroll, wide.join(), readout].join("|");
 
 
 def test_the_page_fits_a_phone_and_the_cross_hair_reads_candles(tmp_path: Path) -> None:
-    page = report_html(make_full_dossier())
+    page = report_html(with_model_debate(make_full_dossier()))
     # The probe is a script of the test's own, which the policy of the page would not run.
     page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
     page = page.replace('<details class="long"', '<details open class="long"')
