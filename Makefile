@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test lint audit bench chaos clean setup
+.PHONY: demo test lint audit manifests bench chaos clean setup
 
 setup: $(READY)
 
@@ -32,6 +32,12 @@ lint: $(READY)
 	$(BIN)/python -m pip check --disable-pip-version-check
 	$(BIN)/python -m tests.lint.dependencies
 
+# The Kubernetes manifests against its schemas, in an environment of its own (108 MB).
+manifests:
+	$(PYTHON) -m venv $(VENV)-manifests
+	$(VENV)-manifests/bin/python -m pip install --quiet --disable-pip-version-check 'kubernetes-validate>=1.37' pyyaml
+	$(VENV)-manifests/bin/python tests/lint/manifests.py
+
 # Known vulnerabilities of the pinned packages; asks the network, so it is no part of lint.
 audit: $(READY)
 	$(PYTHON) -m venv $(VENV)-audit
@@ -49,4 +55,4 @@ chaos: $(READY)
 	SIGMAX_LONG_TESTS=1 $(BIN)/python -m pytest -q tests/integration/test_two_hosts.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-audit .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-manifests .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
