@@ -89,7 +89,9 @@ from sigmax_tasks.store_scripts import (
     SEND_BATCH,
     START_TASK,
     pack_observations,
+    pack_text,
     unpack_observations,
+    unpack_text,
 )
 from sigmax_tasks.tally import (
     KEEP_SECONDS,
@@ -114,6 +116,7 @@ FORGOTTEN_SECONDS = 15.0
 """How long past its deadline an open run still counts as one: then nobody looks after it."""
 SPEND_GRACE_SECONDS = 30.0
 """How long past its deadline a run may still spend what it holds: its decision may be late."""
+_ANY_NUMBER = 10**12
 STATE_OPEN = "open"
 STATE_FINISHED = "finished"
 STATE_CANCELLED = "cancelled"
@@ -443,7 +446,9 @@ class RunStore:
     def statuses(self, run_id: str) -> dict[str, TaskStatus]:
         """How each task ended that has; the rest of the outcomes is not read."""
         values = cast("dict[str, str]", self._redis.hgetall(f"sigmax:out:{run_id}"))
-        return {key: TaskStatus(from_json(text)["status"]) for key, text in values.items()}
+        return {
+            key: TaskStatus(from_json(unpack_text(text))["status"]) for key, text in values.items()
+        }
 
     def outcome_ids(self, run_id: str) -> frozenset[str]:
         """Ids of the tasks that have an outcome."""
@@ -493,7 +498,7 @@ class RunStore:
         ]
         args: list[str | int | float] = [
             outcome.task_id,
-            outcome.model_dump_json(),
+            pack_text(outcome.model_dump_json()),
             event,
             self._open_seconds(run),
             self._runtime.engine.event_stream_max_length,
@@ -707,7 +712,7 @@ class RunStore:
         after; one that is lost there, by a crash in between, is given by :meth:`journal_entry`.
         ``notices`` (outbox.py) are laid into the outbox in the same step.
         """
-        text = record.model_dump_json(exclude_computed_fields=True)
+        text = pack_text(record.model_dump_json(exclude_computed_fields=True))
         counted = record_tally(record)
         won = self._close(run.run_id, STATE_FINISHED, text, event, counted, entry, notices)
         if won and entry is not None:
@@ -750,6 +755,7 @@ class RunStore:
     ) -> bool:
         now = clock.now().timestamp()
         home = "redis" if isinstance(self.journal, RedisJournal) else "file"
+        most_kept = self._runtime.retention.max_kept_runs
         won = self._commit_script(
             keys=[
                 f"sigmax:run:{run_id}",
@@ -777,6 +783,7 @@ class RunStore:
                 counted,
                 notices,
                 self._runtime.notifications.outbox_length,
+                _ANY_NUMBER if most_kept is None else most_kept,
                 *((home, *entry_arguments(entry)) if entry is not None else ("",)),
             ],
         )
@@ -787,7 +794,7 @@ class RunStore:
         text = self._redis.hget(f"sigmax:run:{run_id}", "record")
         if not text:
             raise RunNotFoundError(run_id, "the run store")
-        return RunRecord.model_validate_json(cast("str", text))
+        return RunRecord.model_validate_json(unpack_text(cast("str", text)))
 
     def dossier(self, run_id: str) -> Dossier:
         """Everything about a finished run; :class:`RunNotFoundError` when it is not kept."""
@@ -878,7 +885,7 @@ def _state_of(answer: object) -> RunState | None:
 
 def _outcomes_of(answer: object) -> dict[str, TaskOutcome]:
     values = cast("dict[str, str]", answer)
-    return {key: TaskOutcome.model_validate_json(text) for key, text in values.items()}
+    return {key: TaskOutcome.model_validate_json(unpack_text(v)) for key, v in values.items()}
 
 
 def _stream_entries(answer: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:

@@ -139,8 +139,10 @@ end
 return claimed
 """
 # Closes a run with its record and its journal entry; only the first caller gets 1. Where the
-# journal is a file (ARGV[13] is 'file'), the entry is laid beside the record for who writes it.
-# ARGV[10] is what it adds to the metrics (tally.py), ARGV[11] whom to tell (outbox.py).
+# journal is a file (ARGV[14] is 'file'), the entry is laid beside the record for who writes it.
+# ARGV[10] is what it adds to the metrics (tally.py), ARGV[11] whom to tell (outbox.py), ARGV[13] how
+# many finished runs are kept: the oldest beyond it go, at most 100 at a time. A cancelled run,
+# without a record, is kept shortly.
 COMMIT = (
     WRITE_ENTRY_LUA
     + TALLY_LUA
@@ -151,18 +153,32 @@ redis.call('HSET', KEYS[1], 'state', ARGV[1], 'record', ARGV[2])
 redis.call('ZREM', KEYS[3], ARGV[3])
 local submission = redis.call('HGET', KEYS[1], 'submission')
 if submission then redis.call('ZREM', 'sigmax:submission:' .. submission, ARGV[3]) end
-if ARGV[1] == 'finished' then redis.call('ZADD', KEYS[4], ARGV[4], ARGV[3]) end
+local finished = ARGV[1] == 'finished'
+local kept = finished and ARGV[6] or ARGV[7]
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'e', ARGV[5])
-redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('EXPIRE', KEYS[1], kept)
 redis.call('EXPIRE', KEYS[2], ARGV[7])
-redis.call('EXPIRE', KEYS[5], ARGV[6])
-redis.call('EXPIRE', KEYS[6], ARGV[6])
+redis.call('EXPIRE', KEYS[5], kept)
+redis.call('EXPIRE', KEYS[6], kept)
+if finished then
+  redis.call('ZADD', KEYS[4], ARGV[4], ARGV[3])
+  redis.call('EXPIRE', KEYS[4], ARGV[6])
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[9])
+local over = math.min(redis.call('ZCARD', KEYS[4]) - tonumber(ARGV[13]), 100)
+if over > 0 then
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, over - 1)) do
+    for _, kind in ipairs({'run', 'out', 'obs', 'ev', 'cost'}) do
+      redis.call('UNLINK', 'sigmax:' .. kind .. ':' .. id)
+    end
+    redis.call('ZREM', KEYS[4], id)
+  end
+end
 tally(KEYS[7], KEYS[8], ARGV[10])
 post(KEYS[9], KEYS[10], KEYS[7], ARGV[11], ARGV[4], ARGV[12])
-if ARGV[13] == 'file' then redis.call('HSET', KEYS[1], 'journal', ARGV[14]) end
-if ARGV[13] == 'redis' then
-  write_entry({KEYS[11], KEYS[12], KEYS[13], KEYS[14]}, ARGV[3], ARGV[14], ARGV[15], ARGV[16])
+if ARGV[14] == 'file' then redis.call('HSET', KEYS[1], 'journal', ARGV[15]) end
+if ARGV[14] == 'redis' then
+  write_entry({KEYS[11], KEYS[12], KEYS[13], KEYS[14]}, ARGV[3], ARGV[15], ARGV[16], ARGV[17])
 end
 return 1
 """
@@ -182,6 +198,24 @@ return 1
 """
 
 _OBSERVATIONS: TypeAdapter[tuple[Observation, ...]] = TypeAdapter(tuple[Observation, ...])
+
+
+PACK_ABOVE_CHARACTERS = 2_000
+_PACKED = "z:"
+
+
+def pack_text(text: str) -> str:
+    """A long text compressed, a short one as it is: JSON shrinks to about a fifth."""
+    if len(text) <= PACK_ABOVE_CHARACTERS:
+        return text
+    return _PACKED + base64.b64encode(zlib.compress(text.encode(), 1)).decode()
+
+
+def unpack_text(text: str) -> str:
+    """The reverse of :func:`pack_text`."""
+    if not text.startswith(_PACKED):
+        return text
+    return zlib.decompress(base64.b64decode(text.removeprefix(_PACKED))).decode()
 
 
 def pack_observations(observations: Sequence[Observation]) -> str:

@@ -38,6 +38,7 @@ class EngineSettings(Message):
 
 class RetentionSettings(Message):
     run_hours: float = Field(gt=0)
+    max_kept_runs: int | None = Field(default=None, ge=1)
     working_hours: float = Field(gt=0)
     embedded_runs: int = Field(ge=1)
     journal_days: float | None = Field(default=None, gt=0)
