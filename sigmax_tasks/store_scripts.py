@@ -140,8 +140,8 @@ return claimed
 """
 # Closes a run with its record and its journal entry; only the first caller gets 1. Where the
 # journal is a file (ARGV[14] is 'file'), the entry is laid beside the record for who writes it.
-# ARGV[10] is what it adds to the metrics (tally.py), ARGV[11] whom to tell (outbox.py), ARGV[13] how
-# many finished runs are kept: the oldest beyond it go, at most 100 at a time. A cancelled run,
+# ARGV[10] is what it adds to the metrics (tally.py), ARGV[11] whom to tell (outbox.py), ARGV[13]
+# how many finished runs are kept: the oldest beyond it go, at most 100 at a time. A cancelled run,
 # without a record, is kept shortly.
 COMMIT = (
     WRITE_ENTRY_LUA
