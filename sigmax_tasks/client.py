@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import secrets
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.ids import check_run_id, new_run_id
 from sigmax_tasks.journal import Journal
 from sigmax_tasks.lean_chords import send_lean_chord
+from sigmax_tasks.logs import about
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
@@ -39,6 +41,8 @@ from sigmax_tasks.store import STATE_CANCELLED, STATE_OPEN, OpenRun, RunStore, c
 
 if TYPE_CHECKING:
     from celery import Celery
+
+logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 SLOT_LOOK_SECONDS = 0.4
@@ -161,9 +165,10 @@ class Client:
             deadline_at=created_at + timedelta(seconds=seconds),
             submission=self._submission,
         )
-        with reachable(self._url):
+        with about(run.run_id), reachable(self._url):
             self._store.create(run, settings.snapshot)
             self._start(run)
+            logger.info("submitted %s: %s", request.symbol, plan.summary)
         return SubmittedRun(run.run_id, plan, seconds)
 
     def _start(self, run: OpenRun) -> None:

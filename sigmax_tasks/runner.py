@@ -23,6 +23,7 @@ from sigmax_tasks.debates import Debates
 from sigmax_tasks.errors import SigmaxError, SpendRefusedError, TaskTimeoutError
 from sigmax_tasks.handlers import Handler, load_handler
 from sigmax_tasks.llm.chat import ChatEndpoint
+from sigmax_tasks.logs import carried
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.observations import Missing, Observation
 from sigmax_tasks.models.research import (
@@ -197,7 +198,7 @@ class TaskRunner:
         """
         deadline = Deadline.after(limit)
         thread = threading.Thread(
-            target=self._work,
+            target=carried(self._work),
             args=(run, task, batch, limit, effort),
             name=f"sigmax-{task.task_id}",
             daemon=True,

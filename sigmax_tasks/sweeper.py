@@ -26,6 +26,7 @@ from sigmax_planner.canvas import (
 from sigmax_tasks import clock
 from sigmax_tasks.celery import app
 from sigmax_tasks.errors import NewerRunError, RunNotFoundError
+from sigmax_tasks.logs import about
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.models.worker import WorkerFacts
@@ -62,16 +63,20 @@ class Sweeper:
         self._store.unpark()
         live = self._store.live_runs()
         for run_id, deadline in live:
-            try:
-                self._visit(run_id, deadline)
-            except redis.ConnectionError:
-                raise
-            except Exception as error:
-                # One run that cannot be read must not keep the watchdog from the others.
-                logger.exception("watchdog: run %s", run_id)
-                self._abandon(run_id, deadline, f"it cannot be read ({type(error).__name__})")
+            with about(run_id):
+                self._visit_safely(run_id, deadline)
         alive = {run_id for run_id, _ in live}
         self._noticed = {key: at for key, at in self._noticed.items() if key[0] in alive}
+
+    def _visit_safely(self, run_id: str, deadline: float) -> None:
+        try:
+            self._visit(run_id, deadline)
+        except redis.ConnectionError:
+            raise
+        except Exception as error:
+            # One run that cannot be read must not keep the watchdog from the others.
+            logger.exception("watchdog: run %s", run_id)
+            self._abandon(run_id, deadline, f"it cannot be read ({type(error).__name__})")
 
     def _greet(self) -> None:
         """Say that this worker lives, and how its clock stood to that of Redis the time before."""

@@ -25,6 +25,7 @@ from sigmax_tasks.celery import app, settings
 from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.finalizer import conclude
 from sigmax_tasks.lean_chords import batch_started, chords_of, send_lean_chord
+from sigmax_tasks.logs import about
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.release import companions, in_flow, sendable, steps_of
@@ -109,6 +110,11 @@ def workplace() -> Workplace:
 @app.task(name=RUN_RESEARCH, bind=True)
 def run_research(self: Task, run_id: str, task_id: str) -> str:
     """Run one research task of a run and record its outcome."""
+    with about(run_id, task_id):
+        return _run_research(self, run_id, task_id)
+
+
+def _run_research(self: Task, run_id: str, task_id: str) -> str:
     place = workplace()
     run = place.recall(run_id)
     if run is None:
@@ -131,13 +137,14 @@ def close_batch(run_id: str, step: int) -> None:
     all tasks, and this sends those that may go now.
     """
     place = workplace()
-    run = place.recall(run_id)
-    if run is None:
-        return
-    if in_flow(run.plan):
-        go_on(place, run)
-    else:
-        open_batch(place, run, step)
+    with about(run_id):
+        run = place.recall(run_id)
+        if run is None:
+            return
+        if in_flow(run.plan):
+            go_on(place, run)
+        else:
+            open_batch(place, run, step)
 
 
 @app.task(name=KICK_RUN, ignore_result=True)
@@ -150,17 +157,18 @@ def kick_run(run_id: str, step: int) -> None:
 def finalize_run(run_id: str, unfinished_reason: str = _LAST_BATCH_DONE) -> None:
     """Run the decision chain on what there is and close the run; idempotent."""
     place = workplace()
-    run = place.recall(run_id)
-    if run is not None:
-        own, runner = place.of(run)
-        conclude(
-            place.store,
-            own,
-            run,
-            unfinished_reason,
-            day_limit_usd=place.settings.planning.performance.max_cost_per_day,
-            debates=runner.debates,
-        )
+    with about(run_id):
+        run = place.recall(run_id)
+        if run is not None:
+            own, runner = place.of(run)
+            conclude(
+                place.store,
+                own,
+                run,
+                unfinished_reason,
+                day_limit_usd=place.settings.planning.performance.max_cost_per_day,
+                debates=runner.debates,
+            )
 
 
 def open_batch(place: Workplace, run: OpenRun, step: int) -> None:

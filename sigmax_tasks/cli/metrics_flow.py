@@ -14,6 +14,7 @@ from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cli.options import config_path
 from sigmax_tasks.cluster import running_cluster
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError
+from sigmax_tasks.logs import log_to_stderr, set_levels
 from sigmax_tasks.notifications.alerts import AlertTeller
 from sigmax_tasks.notifications.courier import start_courier
 from sigmax_tasks.report.metrics_view import metrics_view
@@ -42,6 +43,8 @@ def serve(
     if not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or int(port) > 65_535:
         raise ConfigurationError(f"--port {port!r} is not a port from 0 to 65535")
     settings = load_settings(config_path(config_dir), overrides).settings
+    log_to_stderr(settings.runtime.logging.level, settings.runtime.logging.format)
+    set_levels(settings.runtime.logging.levels)
     url = _address(settings, broker)
     with _client(url, settings) as client:
         reader = ClusterReader(client, settings)
@@ -53,7 +56,6 @@ def serve(
         )
 
         def tell(change: AlertChange) -> None:
-            click.echo(sentence(change))
             teller.tell(change.rule.name, sentence(change), firing=change.firing)
 
         watch = AlertWatch(settings, reader, tell, teller.known())

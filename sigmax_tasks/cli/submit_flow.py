@@ -24,6 +24,7 @@ from sigmax_tasks.cluster import Cluster, open_cluster, running_cluster
 from sigmax_tasks.errors import ConfigurationError, RunNotFoundError, SigmaxError
 from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.llm.readiness import check_key
+from sigmax_tasks.logs import log_to_stderr, set_levels
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.report.decision_view import banner_text, run_header, runs_header
 from sigmax_tasks.report.numbers import data_banner
@@ -60,6 +61,10 @@ def submit_runs(
 ) -> ExitCode:
     """Everything behind the options of ``sigmax-submit``; the exit code."""
     settings = load_settings(config_path(config_dir), overrides).settings
+    logging = settings.runtime.logging
+    if logging.format == "json":
+        log_to_stderr(logging.level, logging.format)
+        set_levels(logging.levels)
     typed = Typed(
         symbols=symbols,
         profile=profile,

@@ -12,6 +12,7 @@ import redis
 
 from sigmax_tasks import clock
 from sigmax_tasks.errors import ConfigurationError, SigmaxError
+from sigmax_tasks.logs import about
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.notifications.messages import (
     Mail,
@@ -81,17 +82,22 @@ class Courier:
         claimed = self._outbox.claim(clock.now().timestamp(), lease, receivers or self.usable)
         if claimed is None:
             return False
+        with about(str(claimed.facts.get("run", ""))):
+            self._try(claimed)
+        return True
+
+    def _try(self, claimed: Claimed) -> None:
         facts = claimed.facts
         name = str(facts["to"])
         if claimed.tries > self._settings.max_attempts:
             # Its senders died with it.
             self._give_up(claimed, name, "every try died")
-            return True
+            return
         try:
             mail = self._mail(facts, self._settings.receivers[name])
         except SigmaxError as error:
             self._give_up(claimed, name, str(error))
-            return True
+            return
         problem = self._send(self._addresses[name], mail)
         if not problem:
             self._outbox.sent(claimed)
@@ -103,7 +109,6 @@ class Courier:
                 claimed, clock.now().timestamp() + self._settings.retry_seconds * factor
             )
             logger.info("notification for %s: %s; to be tried again", name, problem)
-        return True
 
     def _give_up(self, claimed: Claimed, name: str, problem: str) -> None:
         self._outbox.failed(claimed)

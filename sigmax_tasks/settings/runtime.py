@@ -78,8 +78,13 @@ class EvaluationSettings(Message):
     seed: int = Field(ge=0)
 
 
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
 class LoggingSettings(Message):
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    level: Level
+    format: Literal["pretty", "json"]
+    levels: dict[str, Level] = Field(default_factory=dict)
 
 
 class RuntimeSettings(Message):

@@ -19,6 +19,7 @@ from decimal import Decimal
 
 from sigmax_planner.models import DataMode, Symbol
 from sigmax_tasks import clock
+from sigmax_tasks.logs import carried
 from sigmax_tasks.models.observations import DataNeed, Missing, Observation
 from sigmax_tasks.settings.sources import SourceSettings
 from sigmax_tasks.sources.candidates import Lookup, Wanted, candidates_of, share_out
@@ -139,7 +140,10 @@ class SourceDesk:
         barred = Barred()
         for want in wanted:
             futures = [
-                (lookup, self._pool.submit(self._rounds.run, lookup, context, meter, barred))
+                (
+                    lookup,
+                    self._pool.submit(carried(self._rounds.run), lookup, context, meter, barred),
+                )
                 for lookup in candidates_of(
                     want, self._settings, self._providers, context.data_mode
                 )

@@ -52,8 +52,7 @@ class AlertWatch:
         changes = self._book.step(clock.now(), values)
         for change in changes:
             self.firing[change.rule.name] = change.firing
-            level = logging.WARNING if change.firing else logging.INFO
-            logger.log(level, "%s", sentence(change))
+            logger.warning("%s", sentence(change))
             self._tell(change)
         return changes
 
