@@ -20,6 +20,7 @@ RUN_RESEARCH = "sigmax.run_research"
 CLOSE_BATCH = "sigmax.close_batch"
 KICK_RUN = "sigmax.kick_run"
 FINALIZE_RUN = "sigmax.finalize_run"
+EVALUATE_CHUNK = "sigmax.evaluate_chunk"
 
 RESEARCH_QUEUE = "sigmax.research"
 CONTROL_QUEUE = "sigmax.control"
@@ -49,6 +50,18 @@ def control_signature(app: Celery, name: str, *args: object) -> Any:
         immutable=True,
         queue=CONTROL_QUEUE,
         priority=CONTROL_PRIORITY,
+        headers={PROTOCOL_HEADER: PROTOCOL_VERSION},
+    )
+
+
+def chunk_signature(app: Celery, evaluation_id: str, number: int) -> Any:
+    """A chunk of an evaluation: behind all research."""
+    return app.signature(
+        EVALUATE_CHUNK,
+        args=(evaluation_id, number),
+        immutable=True,
+        queue=RESEARCH_QUEUE,
+        priority=PRIORITY_STEPS[-1],
         headers={PROTOCOL_HEADER: PROTOCOL_VERSION},
     )
 

@@ -18,6 +18,7 @@ from pydantic_core import from_json
 
 from sigmax_planner.canvas import (
     CLOSE_BATCH,
+    EVALUATE_CHUNK,
     FINALIZE_RUN,
     KICK_RUN,
     PROTOCOL_HEADER,
@@ -25,7 +26,7 @@ from sigmax_planner.canvas import (
     RUN_RESEARCH,
 )
 from sigmax_planner.models import TASK_ID_PATTERN
-from sigmax_tasks.ids import RUN_ID_PATTERN
+from sigmax_tasks.ids import EVALUATION_ID_PATTERN, RUN_ID_PATTERN
 
 Reason = Literal[
     "oversized", "malformed", "wrong_serializer", "unknown_task", "bad_arguments", "newer"
@@ -43,6 +44,7 @@ FIRST_PROTOCOL = 1
 
 _TASK_ID = re.compile(TASK_ID_PATTERN, re.ASCII)
 _MOST_BATCHES = 10_000
+_MOST_CHUNKS = 1_000_000
 _LONGEST_REASON = 500
 
 
@@ -243,9 +245,18 @@ def _finalize(args: list[Any], kwargs: dict[str, Any]) -> bool:
     return False
 
 
+def _chunk(args: list[Any], kwargs: dict[str, Any]) -> bool:
+    match args:
+        case [str() as evaluation, number]:
+            known = EVALUATION_ID_PATTERN.fullmatch(evaluation) is not None
+            return not kwargs and known and type(number) is int and 0 <= number <= _MOST_CHUNKS
+    return False
+
+
 _ARGUMENTS: Mapping[str, Callable[[list[Any], dict[str, Any]], bool]] = {
     RUN_RESEARCH: _research,
     CLOSE_BATCH: _step,
     KICK_RUN: _step,
     FINALIZE_RUN: _finalize,
+    EVALUATE_CHUNK: _chunk,
 }

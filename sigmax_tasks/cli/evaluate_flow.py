@@ -125,7 +125,13 @@ def _gather(
         terminal.log(f"all {len(done)} chunks are known from before")
         return done
     with open_cluster(settings, broker, computing=processes) as cluster:
-        fan_out = FanOut(settings.runtime, cluster.broker_url, kept, cluster.check)
+        fan_out = FanOut(
+            settings.runtime,
+            cluster.broker_url,
+            kept,
+            processes=processes if cluster.kind == "embedded" else None,
+            check=cluster.check,
+        )
         with terminal.counting() as tell:
             return fan_out.run(
                 plan.setup,

@@ -12,7 +12,6 @@ All keys live for a day after they were last written.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -21,10 +20,9 @@ import redis
 
 from sigmax_tasks.evaluation.models import ChunkAnswer, Question
 from sigmax_tasks.evaluation.packing import pack, unpack
+from sigmax_tasks.ids import EVALUATION_ID_PATTERN
 
-EVALUATE_CHUNK = "sigmax.evaluate_chunk"
 LIFE_SECONDS = 86_400
-_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Board:
     """One evaluation in Redis. Raises Redis's errors; ValueError for what is no id."""
 
     def __init__(self, client: redis.Redis, evaluation_id: str) -> None:
-        if not _ID.fullmatch(evaluation_id):
+        if not EVALUATION_ID_PATTERN.fullmatch(evaluation_id):
             raise ValueError(f"{evaluation_id!r} is not the id of an evaluation")
         self._redis = client
         self.evaluation_id = evaluation_id

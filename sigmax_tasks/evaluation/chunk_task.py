@@ -7,9 +7,10 @@ import threading
 from functools import lru_cache
 from pathlib import Path
 
+from sigmax_planner.canvas import EVALUATE_CHUNK
 from sigmax_tasks.celery import app, settings
 from sigmax_tasks.errors import SigmaxError
-from sigmax_tasks.evaluation.board import EVALUATE_CHUNK, Board, Setup
+from sigmax_tasks.evaluation.board import Board, Setup
 from sigmax_tasks.evaluation.chunk import work
 from sigmax_tasks.evaluation.fingerprint import digest_of
 from sigmax_tasks.evaluation.models import ChunkAnswer

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import redis
-from celery import Celery
 
-from sigmax_planner.canvas import PRIORITY_STEPS, RESEARCH_QUEUE
+from sigmax_planner.canvas import chunk_signature
 from sigmax_tasks import clock
 from sigmax_tasks.application import make_app
 from sigmax_tasks.errors import EvaluationError
-from sigmax_tasks.evaluation.board import EVALUATE_CHUNK, Board, Setup
+from sigmax_tasks.evaluation.board import Board, Setup
 from sigmax_tasks.evaluation.kept import Kept
 from sigmax_tasks.evaluation.models import ChunkAnswer, ChunkDecisions, Question
 from sigmax_tasks.evaluation.packing import pack_blocks
+from sigmax_tasks.ids import new_evaluation_id
 from sigmax_tasks.settings.runtime import RuntimeSettings
-from sigmax_tasks.store import connect, reachable
+from sigmax_tasks.store import RunStore, connect, reachable
 
 _LOOK_SECONDS = 0.1
 
@@ -35,21 +33,27 @@ class Progress:
 
 
 class FanOut:
-    """One evaluation on one cluster. ``check`` raises where the cluster itself has died."""
+    """One evaluation on one cluster. ``check`` raises where the cluster itself has died.
+
+    ``processes`` is how many work on it; None asks the cluster. Two chunks for each are under way,
+    so that none waits and the threads of a worker stay free for research.
+    """
 
     def __init__(
         self,
         runtime: RuntimeSettings,
         broker_url: str,
         kept: Kept,
+        *,
+        processes: int | None = None,
         check: Callable[[], None] = lambda: None,
-        app: Celery | None = None,
     ) -> None:
         self._runtime = runtime
         self._url = broker_url
         self._kept = kept
+        self._processes = processes
         self._check = check
-        self._app = make_app(runtime, broker_url) if app is None else app
+        self._app = make_app(runtime, broker_url)
 
     def run(
         self,
@@ -73,11 +77,13 @@ class FanOut:
             self._url,
             connect_timeout_seconds=self._runtime.broker.connect_timeout_seconds,
         )
-        board = Board(client, secrets.token_hex(8))
+        board = Board(client, new_evaluation_id())
         try:
             with reachable(self._url):
+                processes = self._processes or len(RunStore(client, self._runtime).workers())
+                at_once = min(self._runtime.evaluation.chunks_under_way, 2 * max(1, processes))
                 board.open(setup)
-                self._work(board, waiting, questions, found, len(done), on_progress)
+                self._work(board, waiting, questions, found, at_once, on_progress)
         finally:
             _close_quietly(board, client)
             self._app.close()
@@ -89,14 +95,15 @@ class FanOut:
         waiting: list[int],
         questions: Sequence[Question],
         found: dict[int, ChunkDecisions],
-        cached: int,
+        at_once: int,
         on_progress: Callable[[Progress], None],
     ) -> None:
-        rules = self._runtime.evaluation
+        patience = self._runtime.evaluation.chunk_timeout_seconds
+        cached = len(found)
         under_way: set[int] = set()
         heard_at, reminded = clock.monotonic(), False
         while waiting or under_way:
-            while waiting and len(under_way) < rules.chunks_under_way:
+            while waiting and len(under_way) < at_once:
                 number = waiting.pop(0)
                 question = questions[number]
                 known = self._kept.findings(question.task_keys.values())
@@ -114,10 +121,10 @@ class FanOut:
                 on_progress(Progress(len(found), len(questions), cached, decisions))
                 continue
             self._check()
-            if clock.monotonic() - heard_at > rules.chunk_timeout_seconds:
+            if clock.monotonic() - heard_at > patience:
                 if reminded:
                     raise EvaluationError(
-                        f"no worker answered for {2 * rules.chunk_timeout_seconds:g} s",
+                        f"no worker answered for {2 * patience:g} s",
                         advice="look at the workers with: sigmax status; what is done is kept",
                     )
                 # A message may have been lost with its worker; a second one does no harm.
@@ -133,14 +140,7 @@ class FanOut:
         return answer.decisions
 
     def _send(self, board: Board, number: int) -> None:
-        signature: Any = self._app.signature(
-            EVALUATE_CHUNK,
-            args=(board.evaluation_id, number),
-            immutable=True,
-            queue=RESEARCH_QUEUE,
-            priority=PRIORITY_STEPS[-1],
-        )
-        signature.apply_async(ignore_result=True)
+        chunk_signature(self._app, board.evaluation_id, number).apply_async(ignore_result=True)
 
 
 def _close_quietly(board: Board, client: redis.Redis) -> None:

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from sigmax_planner.canvas import (
     CLOSE_BATCH,
+    EVALUATE_CHUNK,
     FINALIZE_RUN,
     PROTOCOL_HEADER,
     PROTOCOL_VERSION,
     RUN_RESEARCH,
     batch_chord,
+    chunk_signature,
     control_signature,
 )
 from sigmax_tasks import clock
@@ -32,7 +34,9 @@ from .builders import open_run
 
 MOST = 131_072
 RUN = "20250314-120000-0000000a"
-KNOWN = frozenset({RUN_RESEARCH, CLOSE_BATCH, FINALIZE_RUN, "celery.backend_cleanup"})
+KNOWN = frozenset(
+    {RUN_RESEARCH, CLOSE_BATCH, FINALIZE_RUN, EVALUATE_CHUNK, "celery.backend_cleanup"}
+)
 
 
 def message(
@@ -75,10 +79,12 @@ def test_our_own_messages_are_read() -> None:
         channel._put = lambda queue, raw, **_: seen.append(json.dumps(raw).encode())
         control_signature(app, CLOSE_BATCH, run.run_id, 0).apply_async(connection=connection)
         control_signature(app, FINALIZE_RUN, run.run_id, "why").apply_async(connection=connection)
+        chunk = chunk_signature(app, "0123456789abcdef", 17)
+        chunk.apply_async(connection=connection, ignore_result=True)
         chord = batch_chord(app, run.run_id, 0, run.plan.tasks[:1])
         for header in chord.tasks:
             header.apply_async(connection=connection, chord=chord.body)
-    assert len(seen) == 3
+    assert len(seen) == 4
     for raw in seen:
         assert examine(raw, max_bytes=MOST, known_tasks=KNOWN) is None, raw
         assert protocol_of(json.loads(raw)["headers"]) == PROTOCOL_VERSION
@@ -132,6 +138,9 @@ def test_a_message_without_a_version_is_of_the_version_before() -> None:
         (message(kwargs={"x": 1}), "bad_arguments"),
         (message(RUN_RESEARCH, [RUN, "no:such*"]), "bad_arguments"),
         (message(FINALIZE_RUN, [RUN, "x" * 501]), "bad_arguments"),
+        (message(EVALUATE_CHUNK, ["0123456789abcdef", -1]), "bad_arguments"),
+        (message(EVALUATE_CHUNK, ["sigmax:*", 1]), "bad_arguments"),
+        (message(EVALUATE_CHUNK, [RUN, 1]), "bad_arguments"),
         (message(**{PROTOCOL_HEADER: PROTOCOL_VERSION + 1}), "newer"),
         (message(task="sigmax.of_tomorrow", **{PROTOCOL_HEADER: PROTOCOL_VERSION + 1}), "newer"),
         (b'"' + b"x" * MOST + b'"', "oversized"),
