@@ -162,7 +162,7 @@ def reliability_chart(
 
 
 def _frame(width: float, height: float) -> _Frame:
-    return _Frame(width, height, 52.0, 132.0 if width > 600 else 44.0)
+    return _Frame(width, height, 52.0, 150.0 if width > 600 else 44.0)
 
 
 def _time_axis(picture: Drawing, frame: _Frame, times_ms: Sequence[int]) -> Scale:
