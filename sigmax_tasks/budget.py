@@ -203,6 +203,14 @@ class Ledger:
             cast("list[str | None]", self._redis.hmget(spend_key(world, day), ["spent", "held"]))
         )
 
+    def carry(self, world: str, day: str, usd: Decimal) -> None:
+        """Count what was spent that day elsewhere; for a cluster that begins."""
+        key = spend_key(world, day)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hincrby(key, "spent", _micro(usd))
+            pipe.expire(key, _DAY_KEPT_SECONDS)
+            pipe.execute()
+
     def take(self, account: Account, item: str, how: str, usd: Decimal) -> Decimal:
         """``how`` is ``reserve`` or ``spend``; gives the USD the item has spent so far."""
         amount = _micro(usd)

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,7 @@ import redis
 from sigmax_planner.facts import TaskSample
 from sigmax_tasks import clock
 from sigmax_tasks.archive import RunArchive, default_folder
+from sigmax_tasks.budget import Ledger, day_of, world_of
 from sigmax_tasks.clock import Deadline
 from sigmax_tasks.errors import ClusterUnreachableError, RunNotFoundError
 from sigmax_tasks.guardian import stop_groups
@@ -106,6 +108,8 @@ def embedded_cluster(settings: Settings, *, computing: int | None = None) -> Ite
     try:
         url = _start_redis(settings, folder, processes, guardian)
         keep_journal_in_file(url)
+        if settings.planning.performance.max_cost_per_day is not None:
+            carry_spending(url, archive)
         log_file = folder / "worker.log"
         processes.append(_start_worker(settings, url, log_file, computing))
         guardian.watch(processes[-1].pid)
@@ -247,6 +251,24 @@ def _start_worker(
             env=environ,
             start_new_session=True,
         )
+
+
+def carry_spending(url: str, archive: RunArchive) -> None:
+    """Count what the archived runs of today have cost towards the limit of this cluster's day."""
+    today = day_of(clock.now())
+    spent: dict[str, Decimal] = {}
+    for run_id in archive.ids():
+        if not run_id.startswith(today.replace("-", "")):
+            continue
+        record = archive.load(run_id)
+        world = world_of(record.decision.data_mode)
+        spent[world] = spent.get(world, Decimal(0)) + record.cost.actual_usd
+    client = connect(url, connect_timeout_seconds=5)
+    try:
+        for world, usd in spent.items():
+            Ledger(client).carry(world, today, usd)
+    finally:
+        client.close()
 
 
 def keep_journal_in_file(url: str) -> None:

@@ -1,4 +1,7 @@
-"""Who is served first on a real worker: urgency across runs, shares that nobody can take away."""
+"""Who is served first on a real worker: urgency across runs, shares that nobody can take away.
+
+And what is left of all that when its time is over.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ from sigmax_planner.models import (
 from sigmax_tasks.client import Client
 from sigmax_tasks.models.events import EventKind
 from sigmax_tasks.settings import load_settings
+from sigmax_tasks.store import connect
 
 from .conftest import Pool
+from .test_local_cluster import wait_for
 
 pytestmark = pytest.mark.integration
 OVERRIDES = (
@@ -80,7 +85,13 @@ def test_urgent_work_overtakes_and_leaves_the_others_their_share(
     low = submit(mine, 20, TaskPriority.LOW)
     urgent = submit(mine, 60)
     # One at a time, and everything waits already: the order is that of the queue.
-    pool.start_worker("one", SIGMAX_ENGINE__FRONT_RUNS="2", concurrency="1")
+    pool.start_worker(
+        "one",
+        concurrency="1",
+        SIGMAX_ENGINE__FRONT_RUNS="2",
+        SIGMAX_RETENTION__RUN_HOURS="0.002",
+        SIGMAX_RETENTION__WORKING_HOURS="0.002",
+    )
     order = order_of(mine, (low, urgent))
     assert order[0] == urgent, "it was submitted last"
     assert order[:50].count(low) >= 10, "one in reserved_turn_every: 5"
@@ -94,3 +105,11 @@ def test_urgent_work_overtakes_and_leaves_the_others_their_share(
     assert last <= first_ones * share + 5, "ahead of the third to eighth run of the other"
     mine.close()
     other.close()
+
+    left = connect(pool.url, connect_timeout_seconds=5)
+    runs = (low, urgent, single, *many)
+    assert any(run_id in key for key in left.keys("sigmax:*") for run_id in runs)
+    wait_for(lambda: not any(run_id in key for key in left.keys("*") for run_id in runs), 20)
+    assert not left.exists("sigmax:live", "sigmax:finished", "unacked", "unacked_index")
+    assert not left.keys("sigmax:submission:*")
+    left.close()

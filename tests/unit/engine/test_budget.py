@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import fakeredis
 import pytest
 import redis
 
 from sigmax_planner.models import DataMode
-from sigmax_tasks import clock
-from sigmax_tasks.budget import Account, day_of, lower
+from sigmax_tasks import clock, cluster
+from sigmax_tasks.archive import RunArchive
+from sigmax_tasks.budget import Account, Ledger, day_of, lower, spend_key
 from sigmax_tasks.errors import OverBudgetError, SpendRefusedError
+from sigmax_tasks.ids import new_run_id
 from sigmax_tasks.store import OpenRun, RunStore, connect
+from tests.unit.report.builders import make_dossier, make_record
 
 from .builders import open_run, runtime
 
@@ -212,3 +216,20 @@ def test_the_lower_limit_holds_and_a_day_is_one_of_utc() -> None:
     assert lower(None, None) is None
     assert lower(CENT, None) == lower(None, CENT) == lower(2 * CENT, CENT) == CENT
     assert day_of(datetime(2025, 3, 14, 23, 59, tzinfo=UTC)) == "2025-03-14"
+
+
+def test_a_private_cluster_begins_with_what_its_user_has_spent_today(
+    client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = RunArchive(tmp_path / "runs")
+    archive.prepare()
+    now = clock.now()
+    for created_at in (now, now, now - timedelta(days=1)):
+        record = make_record(run_id=new_run_id(created_at))
+        cost = record.cost.model_copy(update={"actual_usd": 2 * CENT})
+        archive.save(make_dossier(record.model_copy(update={"cost": cost})))
+    monkeypatch.setattr(cluster, "connect", lambda *_, **__: client)
+    cluster.carry_spending("redis://private", archive)
+    found = Ledger(client).day("play", day_of(now))
+    assert (found.spent_usd, found.held_usd) == (4 * CENT, 0)
+    assert client.ttl(spend_key("play", day_of(now))) > 0
