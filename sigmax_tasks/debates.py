@@ -77,16 +77,16 @@ class Debates:
         ``account`` pays for it, as item ``ITEM`` of the run.
         """
         policy = self._settings.decision
-        observations = self._store.observations(run.run_id)
-        hearing = Hearing(bundle, report, policy, observations)
-        if self._endpoint is None:
-            return Held(hearing.by_rules("no worker was left to ask it"))
         left = (run.deadline_at - clock.now()).total_seconds()
         reserve = self._settings.runtime.engine.finalize_reserve_seconds
         owner = secrets.token_hex(8)
-        if not self._store.hold_lease(run.run_id, LEASE_NAME, owner):
-            if left > reserve / 2:
-                return None
+        mine = self._endpoint is None or self._store.hold_lease(run.run_id, LEASE_NAME, owner)
+        if not mine and left > reserve / 2:
+            return None
+        hearing = Hearing(bundle, report, policy, self._store.observations(run.run_id))
+        if self._endpoint is None:
+            return Held(hearing.by_rules("no worker was left to ask it"))
+        if not mine:
             return Held(hearing.by_rules("it was still under way at the deadline of the run"))
         seconds = min(policy.debate.llm.time_limit_seconds, left - reserve)
         if seconds < SHORTEST_SECONDS:
@@ -108,7 +108,8 @@ class Debates:
         record = debate.record or hearing.by_rules(
             debate.error or f"not over after {seconds:.0f} s"
         )
-        return Held(record, tuple(hearing.answers), purse.spent_usd)
+        # Settled: a question that is still under way somewhere is the last one that was paid for.
+        return Held(record, tuple(hearing.answers), purse.settle())
 
     def _wait(self, run: OpenRun, debate: _Debate, deadline: Deadline, owner: str) -> bool:
         """Until it is over or out of time; False when the run is no longer this worker's."""

@@ -16,6 +16,7 @@ from sigmax_tasks import clock
 from sigmax_tasks.debates import LEASE_NAME, Debates, Held
 from sigmax_tasks.finalizer import conclude
 from sigmax_tasks.llm.chat import ChatEndpoint
+from sigmax_tasks.llm.interview import Interview
 from sigmax_tasks.settings import Settings, load_settings
 from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.sources.http import HttpClient
@@ -213,6 +214,32 @@ def test_a_debate_that_is_too_slow_ends_by_rules(server: ChatServer) -> None:
     assert debate.method == "rules"
     assert debate.llm is not None
     assert "in the time left" in debate.llm.fallback
+    world.close()
+
+
+def test_a_debate_that_does_not_stop_pays_for_nothing_more(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread is stuck past its time; what it asks afterwards is refused."""
+    go_on, done = threading.Event(), threading.Event()
+    ask = Interview.ask
+
+    def stuck(self, prompts):
+        go_on.wait(20)
+        try:
+            return ask(self, prompts)
+        finally:
+            done.set()
+
+    monkeypatch.setattr(Interview, "ask", stuck)
+    world = World(server, 30, "llm.time_limit_seconds=1")
+    held = world.hold()
+    assert held is not None
+    assert held.record.llm is not None
+    assert held.record.llm.fallback == "not over after 1 s"
+    go_on.set()
+    assert done.wait(10)
+    assert server.requests == []
     world.close()
 
 
