@@ -87,7 +87,10 @@ class TaskPriority(StrEnum):
 
     @property
     def rank(self) -> int:
-        return list(TaskPriority).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {priority: rank for rank, priority in enumerate(TaskPriority)}
 
 
 class DataMode(StrEnum):
