@@ -1,6 +1,6 @@
 """How far estimates are off, before and after a cluster has learned from its own runs.
 
-Run it from the root of the repository: ``python tests/bench/bench_estimates.py``, or ``make bench``.
+Run it from the root of the repository: ``python tests/bench/bench_estimates.py`` (``make bench``).
 Full research of simulated markets on a private cluster: each run is planned with what the runs
 before it have taught, then what it took is held against its plan.
 """

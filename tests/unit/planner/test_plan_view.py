@@ -9,7 +9,11 @@ import pytest
 from rich.console import Console
 
 from sigmax_planner.catalog import Catalog
-from sigmax_planner.models import ResearchPlan
+from sigmax_planner.explain import explain_plan
+from sigmax_planner.facts import NOTHING_KNOWN
+from sigmax_planner.models import AnalysisRequest, ResearchPlan
+from sigmax_planner.policy import PlanningPolicy
+from sigmax_tasks.report.explain_view import explanation_view
 from sigmax_tasks.report.plan_view import plan_mermaid, plan_table
 
 Plan = Callable[..., ResearchPlan]
@@ -109,3 +113,31 @@ def test_a_plan_without_tasks_has_a_table_and_a_graph(plan: Plan, template: Any)
     empty = plan(catalog=catalog, policy={"profiles": {"balanced": {}}}, include_optional=False)
     assert "0 tasks in 0 batches" in words(printed(empty))
     assert plan_mermaid(empty) == 'flowchart LR\n  empty_plan["no tasks"]\n'
+
+
+def test_by_critical_path_the_table_shows_when_each_task_starts(plan: Plan) -> None:
+    made = plan(policy={"planning": {"batching": "critical_path"}})
+    text = words(printed(made))
+    assert "Starts Task" in text
+    assert "20 s patterns (opt.)" in text
+    assert "6 tasks by critical path" in text
+    assert "55 s by levels, 45 s by critical path: this one by critical path" in text
+    assert max(map(len, printed(made).splitlines())) <= 80
+    assert '["From 20 s"]' in plan_mermaid(made)
+    assert "this one by levels" in words(printed(plan()))
+
+
+def test_an_explanation_is_readable_on_eighty_columns(plan: Plan) -> None:
+    policy = {"features": {"enable_auto_prioritization": True}}
+    request = AnalysisRequest(symbol="BTC/USDT", risk_profile="balanced")
+    made, checked = plan(policy=policy), PlanningPolicy.from_mapping(policy)
+    told = explain_plan(made, request, checked, NOTHING_KNOWN, ())
+    console = Console(width=80, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(explanation_view(made, told))
+    text = capture.get()
+    assert max(map(len, text.splitlines())) <= 80
+    for task in made.tasks:
+        assert task.task_id in text
+    assert "0 of 5 runs to learn from" in words(text)
+    assert "volume_shock no does not hold" in words(text)

@@ -11,6 +11,7 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigmax_planner.models import Batching
 from sigmax_tasks.models.decision import Analysis, Contribution
 from sigmax_tasks.report.averages import bollinger_bands, exponential_average, simple_average
 from sigmax_tasks.report.gauge_chart import gauge
@@ -260,6 +261,18 @@ def test_the_timeline_marks_the_measured_critical_path() -> None:
         for bar in bars:
             assert float(bar.attrib["x"]) >= 0
             assert float(bar.attrib["x"]) + float(bar.attrib["width"]) <= width
+
+
+def test_by_critical_path_the_timeline_goes_by_starts_and_has_no_bands() -> None:
+    dossier = make_full_dossier()
+    plan = dossier.record.plan.model_copy(update={"batching": Batching.CRITICAL_PATH})
+    model = timeline(dossier.record.model_copy(update={"plan": plan}), dossier.outcomes)
+    assert [bar.start for bar in model.bars] == sorted(bar.start for bar in model.bars)
+    root = fromstring(timeline_chart(model, 1120.0))
+    kinds = [e.attrib["class"] for e in root.iter("rect")]
+    assert sum(kind.startswith("task-bar") for kind in kinds) == 6
+    assert not any(kind in {"batch", "stripe"} for kind in kinds)
+    assert "wave 1" in timeline_chart(model, 1120.0)
 
 
 def test_clocks_of_workers_that_differ_do_not_leave_the_picture() -> None:

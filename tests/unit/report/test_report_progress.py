@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from sigmax_planner.models import Batching
 from sigmax_tasks.models.events import EventKind
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.report.progress import RunPhase, RunProgress, TaskProgress, event_line
@@ -154,3 +155,12 @@ def test_a_failure_in_the_log_says_why_without_control_characters(run: RunProgre
     assert event_line(event, run.apply(event)) == (
         "BTC/USDT macro failed (1.5 s, attempt 3, $0.0012, kraken): fred: 503 retry"
     )
+
+
+def test_by_critical_path_there_are_no_batches_to_count() -> None:
+    plan = make_plan().model_copy(update={"batching": Batching.CRITICAL_PATH})
+    run = RunProgress.of_plan(RUN_ID, plan)
+    event = make_event(EventKind.BATCH_STARTED, 1, detail="macro, keywords")
+    after = run.apply(event)
+    assert (after.batch_count, after.batch_index) == (None, None)
+    assert event_line(event, after) == "BTC/USDT sent: macro, keywords"
