@@ -73,6 +73,7 @@ class Client:
     """
 
     def __init__(self, settings: Settings, broker_url: str, *, app: Celery | None = None) -> None:
+        self._may_send = True
         self._settings = settings
         self._url = broker_url
         runtime = settings.runtime
@@ -174,16 +175,20 @@ class Client:
     def _start(self, run: OpenRun) -> None:
         """Send the first batch, or where that is Celery's business the step that does."""
         batches = run.plan.execution_order
-        if self._settings.runtime.engine.lean_chords and batches:
+        if self._may_send and self._settings.runtime.engine.lean_chords and batches:
             ids = batches[0]
             if in_flow(run.plan):
                 ids = self._store.claim_tasks(run, sendable(run.plan, ()))
             first = [run.plan.task(task_id) for task_id in ids]
-            send_lean_chord(self._store, run, 0, first, claim=True)
-        else:
-            control_signature(self._app, CLOSE_BATCH, run.run_id, 0).apply_async(
-                ignore_result=True, retry=False
-            )
+            try:
+                send_lean_chord(self._store, run, 0, first, claim=True)
+                return
+            except redis.exceptions.NoPermissionError:
+                # As the user "submitter" of ops/redis/users.acl: a worker sends the tasks.
+                self._may_send = False
+        control_signature(self._app, CLOSE_BATCH, run.run_id, 0).apply_async(
+            ignore_result=True, retry=False
+        )
 
     def follow(self, run_ids: Sequence[str]) -> Iterator[ProgressEvent | None]:
         """Events of these runs until each has ended; None about every 0.2 s without news.

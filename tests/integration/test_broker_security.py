@@ -209,8 +209,13 @@ def test_each_user_does_its_part_and_no_more(
     wait_for(lambda: ask_flower(url, "/api/workers?refresh=1", LOGIN), 20)
 
     # No user may administrate, and none of them was ever refused what it needed.
-    refusals = [e for e in chief.acl_log() if e["username"] in {*USERS, "default"} - {"viewer"}]
-    assert refusals == []
+    # The submitter tries the queue of research once per process and then leaves it to a worker.
+    refusals = {
+        (e["username"], e["object"])
+        for e in chief.acl_log()
+        if e["username"] in {*USERS, "default"} - {"viewer"}
+    }
+    assert refusals <= {("submitter", "sigmax.research")}
     for user in USERS:
         with redis.Redis.from_url(secured.of(user)) as client:
             forbidden = ["FLUSHALL", "CONFIG GET *", "ACL LIST", "KEYS *", "CLIENT LIST"]
