@@ -44,9 +44,18 @@ audit: $(READY)
 	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	$(VENV)-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
-# Benchmarks, each a script of its own; see docs/ARCHITECTURE.md.
+# Benchmarks, each a module of its own, as tables and JSON in .bench/; see docs/BENCHMARKS.md.
+# `make bench QUICK=--quick` takes a few minutes and gives rough figures.
+QUICK ?=
+BENCHES = bench_engine bench_start bench_scale bench_planner bench_priority bench_budget \
+	bench_sentiment bench_watchlist
 bench: $(READY)
-	@for script in tests/bench/bench_*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script || exit 1; done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+	@mkdir -p .bench
+	@for name in $(BENCHES); do \
+	  echo "== $$name"; case $$name in bench_engine|bench_start|bench_scale) options="$(QUICK)";; *) options=;; esac; \
+	  BENCH_OUT=.bench $(BIN)/python -m tests.bench.$$name $$options || exit 1; \
+	done
 
 # Every fault at every moment on real processes, five runs each, as a table;
 # then two hosts of which one is cut off (network namespaces: root).

@@ -106,13 +106,11 @@ def embedded_cluster(settings: Settings, *, computing: int | None = None) -> Ite
     processes: list[subprocess.Popen[bytes]] = []
     guardian = Guardian(folder)
     try:
-        url = _start_redis(settings, folder, processes, guardian)
+        log_file = folder / "worker.log"
+        url = _start_both(settings, folder, log_file, processes, guardian, computing)
         keep_journal_in_file(url)
         if settings.planning.performance.max_cost_per_day is not None:
             carry_spending(url, archive)
-        log_file = folder / "worker.log"
-        processes.append(_start_worker(settings, url, log_file, computing))
-        guardian.watch(processes[-1].pid)
         try:
             yield Cluster(url, "embedded", tuple(processes), log_file)
         finally:
@@ -159,42 +157,57 @@ def find_redis() -> str:
     )
 
 
-def _start_redis(
+def _start_both(
     settings: Settings,
     folder: Path,
+    log_file: Path,
     processes: list[subprocess.Popen[bytes]],
     guardian: Guardian,
+    computing: int | None,
 ) -> str:
-    """Start Redis on a free loopback port and wait until it answers; its address."""
+    """Start Redis on a free loopback port and the worker, side by side; the address of Redis.
+
+    The worker has longer to import than Redis to start. Returns when Redis answers.
+    """
     program = find_redis()
     password = secrets.token_urlsafe(24)
     deadline = Deadline.after(settings.runtime.embedded.start_timeout_seconds)
     while True:
         port = free_port()
-        with (folder / "redis.log").open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603  # our own arguments
-                [program, "-"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd=folder,
-            )
-        guardian.watch(process.pid)
-        # The configuration goes through a pipe, so the password is in no process list.
-        if process.stdin is not None:
-            process.stdin.write(_redis_configuration(port, password, folder).encode())
-            process.stdin.close()
         url = f"redis://:{password}@127.0.0.1:{port}/0"
-        if _answers(url, process, deadline):
-            processes.append(process)
+        server = _start_redis(program, _redis_configuration(port, password, folder), folder)
+        guardian.watch(server.pid)
+        processes.append(server)
+        worker = _start_worker(settings, url, log_file, computing)
+        guardian.watch(worker.pid)
+        processes.append(worker)
+        if _answers(url, server, deadline):
             return url
-        stop_groups([process.pid], 0.5)
-        process.wait()
+        stop_groups([worker.pid, server.pid], 0.5)
+        for process in (worker, server):
+            process.wait()
+        processes.clear()
         if deadline.passed:
             raise ClusterUnreachableError(
                 f"the private Redis ({program}) did not start{_last_line(folder / 'redis.log')}"
             )
+
+
+def _start_redis(program: str, configuration: str, folder: Path) -> subprocess.Popen[bytes]:
+    with (folder / "redis.log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603  # our own arguments
+            [program, "-"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=folder,
+        )
+    # The configuration goes through a pipe, so the password is in no process list.
+    if process.stdin is not None:
+        process.stdin.write(configuration.encode())
+        process.stdin.close()
+    return process
 
 
 def _redis_configuration(port: int, password: str, folder: Path) -> str:
@@ -236,15 +249,13 @@ def _start_worker(
     environ = {**os.environ, "SIGMAX_BROKER_URL": url}
     environ.pop("CELERY_BROKER_URL", None)
     arguments = [
-        *("-A", "sigmax_tasks", "--quiet", "worker"),
         *("--pool", pool, "--concurrency", str(at_once)),
         *("--hostname", "sigmax@embedded", "--loglevel", settings.runtime.logging.level),
         *("--logfile", str(log_file)),
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     ]
     with log_file.open("ab") as log:
         return subprocess.Popen(  # noqa: S603  # our own arguments
-            [sys.executable, "-m", "celery", *arguments],
+            [sys.executable, "-m", "sigmax_tasks.embedded_worker", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 HEAVY = ("celery", "kombu", "ccxt", "numpy", "talib", "yake", "vaderSentiment", "flower")
 PROBE = """
 import json, sys
@@ -38,20 +36,18 @@ def modules_after(tmp_path: Path, entry: str, *arguments: str) -> set[str]:
     return set(json.loads(ended.stderr.splitlines()[-1]))
 
 
-@pytest.mark.parametrize(
-    ("entry", "arguments"),
-    [
-        ("submit_main", ("--help",)),
-        ("main", ("--help",)),
-        ("main", ("plan", "BTC/USDT")),
-    ],
-)
-def test_no_heavy_library_is_imported(
-    tmp_path: Path, entry: str, arguments: tuple[str, ...]
-) -> None:
-    assert not modules_after(tmp_path, entry, *arguments) & set(HEAVY)
+def test_a_plan_is_made_without_the_libraries_of_the_workers(tmp_path: Path) -> None:
+    assert not modules_after(tmp_path, "main", "plan", "BTC/USDT") & set(HEAVY)
 
 
-def test_help_imports_no_redis_and_no_pydantic_either(tmp_path: Path) -> None:
-    loaded = modules_after(tmp_path, "submit_main", "--help")
-    assert not loaded & {"redis", "pydantic", "rich", "requests"}
+def test_the_embedded_worker_does_not_import_the_plugins_of_the_celery_command() -> None:
+    """They would cost a decision that starts its own worker about a tenth of a second."""
+    probe = (
+        "import json, sys, sigmax_tasks.embedded_worker as started; started.app.Worker;"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(json.loads(ended.stdout.splitlines()[-1]))
+    assert not loaded & {"flower", "prompt_toolkit", "celery.bin.celery", "ccxt", "numpy", "talib"}
