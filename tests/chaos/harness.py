@@ -64,6 +64,13 @@ class Tally:
     worst_overrun_seconds: float = -DEADLINE_SECONDS
     problems: list[str] = field(default_factory=list)
 
+    def add(self, other: Tally) -> None:
+        """Count what another has counted."""
+        for name in ("runs", "decisions", "duplicates", "lost", "complete", "late_work"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.worst_overrun_seconds = max(self.worst_overrun_seconds, other.worst_overrun_seconds)
+        self.problems += other.problems
+
     @property
     def good(self) -> bool:
         """One decision a run, in time, and nothing done again that was done."""
@@ -94,7 +101,7 @@ class ChaosPool:
         self._port = port
         self._options = options
         self._redis_options = redis_options
-        self._each = environ or {}
+        self._each = dict(environ or {})
         self._environ = {
             "CHAOS_REDIS_URL": self.url,
             "XDG_DATA_HOME": str(folder),
@@ -144,14 +151,12 @@ class ChaosPool:
         """The workers that run."""
         return [each for each in self._workers if each is not None and each.poll() is None]
 
-    def replace_worker(self, number: int) -> None:
-        """TERM to a worker; the supervisor starts it again when it has finished."""
+    def upgrade_worker(self, number: int) -> None:
+        """TERM to a worker; the supervisor starts it again, as ours, when it has finished."""
+        self._each.pop(number, None)
         process = self._workers[number]
         if process is not None and process.poll() is None:
             os.kill(process.pid, signal.SIGTERM)
-
-    def worker(self, number: int) -> subprocess.Popen[bytes] | None:
-        return self._workers[number]
 
     def _start_redis(self) -> subprocess.Popen[bytes]:
         persistent = ("--appendonly", "yes", "--appendfsync", "always")
