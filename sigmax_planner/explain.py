@@ -7,7 +7,7 @@ from sigmax_planner.facts import PlanningFacts
 from sigmax_planner.learned import learn
 from sigmax_planner.models import AnalysisRequest, Message, ResearchPlan, ResearchTask
 from sigmax_planner.policy import PlanningPolicy
-from sigmax_planner.priorities import Firing
+from sigmax_planner.priorities import Firing, stale_because
 
 
 class TaskExplanation(Message):
@@ -45,9 +45,9 @@ def explain_plan(
     """Of the plan that these arguments gave; ``fired`` as :func:`fired_rules` says."""
     return Explanation(
         tasks=tuple(_task(task, policy, facts) for task in plan.tasks),
-        rules=_rules(policy, fired),
+        rules=_rules(policy, fired, unknown=_unusable(plan, request, policy, facts)),
         facts=(
-            _about_market(request, policy, facts),
+            _about_market(plan, request, policy, facts),
             _about_quotas(plan, policy, facts),
             *_about_samples(request, policy, facts),
         ),
@@ -81,19 +81,35 @@ def _task(task: ResearchTask, policy: PlanningPolicy, facts: PlanningFacts) -> T
     return TaskExplanation(task_id=task.task_id, priority=priority, seconds=seconds, cost=cost)
 
 
-def _rules(policy: PlanningPolicy, fired: tuple[Firing, ...]) -> tuple[RuleExplanation, ...]:
+def _rules(
+    policy: PlanningPolicy, fired: tuple[Firing, ...], *, unknown: str | None
+) -> tuple[RuleExplanation, ...]:
     if not policy.features.enable_auto_prioritization:
         return ()
     by_name = {firing.rule: firing for firing in fired}
-    return tuple(
-        RuleExplanation(
-            rule=name,
-            fired=name in by_name,
-            why=" and ".join(by_name[name].reasons)
-            if name in by_name
-            else f"does not hold: {_wanted(rule.when.model_dump(exclude_none=True))}",
-        )
-        for name, rule in policy.priorities.rules.items()
+    told = []
+    for name, rule in policy.priorities.rules.items():
+        wanted = _wanted(rule.when.model_dump(exclude_none=True))
+        why = f"not looked at: {wanted}" if unknown else f"does not hold: {wanted}"
+        if name in by_name:
+            why = " and ".join(by_name[name].reasons)
+        told.append(RuleExplanation(rule=name, fired=name in by_name, why=why))
+    return tuple(told)
+
+
+def _unusable(
+    plan: ResearchPlan, request: AnalysisRequest, policy: PlanningPolicy, facts: PlanningFacts
+) -> str | None:
+    """Why no rule is looked at, None where the market is known well enough."""
+    if not policy.features.enable_planning:
+        return "features.enable_planning is off"
+    market = request.market or facts.market
+    if market is None:
+        return "nothing is known of it"
+    return stale_because(
+        market,
+        moment=request.as_of or plan.created_at,
+        max_age_hours=policy.priorities.max_context_age_hours,
     )
 
 
@@ -101,17 +117,19 @@ def _wanted(conditions: dict[str, object]) -> str:
     return ", ".join(f"{key} {value}" for key, value in conditions.items())
 
 
-def _about_market(request: AnalysisRequest, policy: PlanningPolicy, facts: PlanningFacts) -> str:
+def _about_market(
+    plan: ResearchPlan, request: AnalysisRequest, policy: PlanningPolicy, facts: PlanningFacts
+) -> str:
     if not policy.features.enable_auto_prioritization:
         return "priorities: features.enable_auto_prioritization is off, no rule is looked at"
+    unusable = _unusable(plan, request, policy, facts)
     market = request.market or facts.market
-    if market is None:
-        return "market: nothing is known of it, no rule is looked at"
+    if market is None or unusable:
+        return f"market: {unusable}, no rule is looked at"
     values = market.model_dump(exclude={"observed_at", "origin"})
     words = [f"{name} {'not known' if value is None else value}" for name, value in values.items()]
-    return f"market at {market.observed_at:%Y-%m-%d %H:%M} UTC ({market.origin}): " + ", ".join(
-        words
-    )
+    when = f"{market.observed_at:%Y-%m-%d %H:%M} UTC"
+    return f"market at {when} ({market.origin}): {', '.join(words)}"
 
 
 def _about_quotas(plan: ResearchPlan, policy: PlanningPolicy, facts: PlanningFacts) -> str:

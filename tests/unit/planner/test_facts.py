@@ -229,4 +229,5 @@ def test_every_number_of_a_plan_is_explained(catalog: Catalog) -> None:
     assert by_task["onchain"].seconds.startswith("static: planning.timeouts")
     assert by_task["patterns"].priority == "volume_shock: MEDIUM -> HIGH"
     assert [rule.rule for rule in told.rules if rule.fired] == ["volume_shock"]
+    assert any("does not hold: volatility high" in rule.why for rule in told.rules)
     assert any("news has 10% left" in fact for fact in told.facts)

@@ -140,4 +140,4 @@ def test_an_explanation_is_readable_on_eighty_columns(plan: Plan) -> None:
     for task in made.tasks:
         assert task.task_id in text
     assert "0 of 5 runs to learn from" in words(text)
-    assert "volume_shock no does not hold" in words(text)
+    assert "volume_shock no not looked at: volume_above 2.0" in words(text)
