@@ -166,3 +166,13 @@ def test_a_wrong_question_is_the_planners_error() -> None:
         asyncio.run(agent.create_plan("BTC-USDT"))
     with pytest.raises(UnknownNameError, match="balanced"):
         asyncio.run(agent.create_plan("BTC/USDT", {}, "reckless"))
+
+
+def test_what_is_known_of_the_market_may_be_given_with_the_question() -> None:
+    rules_on = {"features": {"enable_auto_prioritization": True}}
+    plan = plan_of(rules_on, {"market": {"volume_ratio": 2.6}})
+    assert plan.task("patterns").priority is TaskPriority.HIGH
+    assert any("volume_shock" in note for note in plan.notes)
+    assert plan_of(None, {"market": {"volume_ratio": 2.6}}).notes == ()
+    with pytest.raises(ConfigurationError, match="market"):
+        plan_of(rules_on, {"market": {"volume_ratio": -1}})
