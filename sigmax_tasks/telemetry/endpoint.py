@@ -101,7 +101,7 @@ class MetricsServer:
             ) from error
         self.url = f"http://{host}:{self._server.server_port}/metrics"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="sigmax-metrics", daemon=True
+            target=self._server.serve_forever, args=(0.1,), name="sigmax-metrics", daemon=True
         )
 
     def start(self) -> None:

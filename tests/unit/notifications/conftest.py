@@ -23,7 +23,7 @@ class Listener(ThreadingHTTPServer):
         self.mood = mood
         self.got: list[dict[str, Any]] = []
         self.over = threading.Event()
-        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 
     @property
