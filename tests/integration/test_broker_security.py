@@ -132,6 +132,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+@pytest.mark.timeout(240)  # about twenty commands, on a busy machine
 def test_each_user_does_its_part_and_no_more(
     secured: Secured, simulator: SimulatorServer, tmp_path: Path
 ) -> None:
