@@ -14,7 +14,7 @@ import yaml
 from sigmax_tasks import clock
 from sigmax_tasks.candles import TIMEFRAME_SECONDS
 from sigmax_tasks.cli.exit import ExitCode
-from sigmax_tasks.cli.options import config_path, parse_as_of, parse_symbols, parse_width
+from sigmax_tasks.cli.options import config_path, parse_as_of, parse_count, parse_symbols
 from sigmax_tasks.cluster import open_cluster
 from sigmax_tasks.errors import ConfigurationError, EvaluationError
 from sigmax_tasks.evaluation.assess import Decided, TaskCost, assess
@@ -32,6 +32,7 @@ from sigmax_tasks.whole_file import write_whole
 
 _SHORTEST_STEP = TIMEFRAME_SECONDS["1h"]
 _MOST_WORKERS = 64
+_MOST_TRIALS = 1_000_000
 
 
 def evaluate_history(
@@ -58,8 +59,8 @@ def evaluate_history(
     terminal = Terminal.of_streams()
     wish = _wish(settings, symbols, first, last, step, profile, replay_dir)
     wish = Wish(**{**vars(wish), "only_recorded": only_recorded, "ablation": not no_ablation})
-    processes = _workers(workers)
-    tried = parse_width(trials) or 1
+    processes = parse_count(workers, "--workers", _MOST_WORKERS) or os.cpu_count() or 1
+    tried = parse_count(trials, "--trials", _MOST_TRIALS) or 1
     plan = outline(wish, settings)
     kept = Kept(default_folder(), settings.runtime.evaluation.cache_megabytes)
     kept.prepare()
@@ -98,17 +99,11 @@ def _wish(
     chosen = profile or settings.planning.default_profile
     settings.planning.profile(chosen)
     now = clock.now()
-    start, end = parse_as_of(first, now), parse_as_of(last, now)
+    start = parse_as_of(first, now, option="--from")
+    end = parse_as_of(last, now, option="--to")
     if start is None or end is None or start > end:
         raise ConfigurationError(f"--from {first!r} is after --to {last!r}")
     return Wish(parse_symbols(symbols), start, end, seconds, chosen, folder)
-
-
-def _workers(text: str | None) -> int:
-    count = parse_width(text) or os.cpu_count() or 1
-    if count > _MOST_WORKERS:
-        raise ConfigurationError(f"--workers {count} are more than {_MOST_WORKERS}")
-    return count
 
 
 def _gather(

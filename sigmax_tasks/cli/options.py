@@ -109,6 +109,16 @@ def parse_width(text: str | None) -> int | None:
     return width
 
 
+def parse_count(text: str | None, option: str, most: int) -> int | None:
+    """A whole number from 1 to ``most``."""
+    if text is None:
+        return None
+    count = int(text) if _WHOLE.fullmatch(text.strip()) else 0
+    if not 1 <= count <= most:
+        raise ConfigurationError(f"{option} {text!r} is not a whole number from 1 to {most:,}")
+    return count
+
+
 def parse_max_cost(text: str | None) -> Decimal | None:
     """USD, at least 0."""
     if text is None:
@@ -171,8 +181,11 @@ def parse_seed(text: str | None) -> int | None:
     return int(text)
 
 
-def parse_as_of(text: str | None, now: datetime) -> datetime | None:
-    """An ISO date (its first second, UTC) or date-time (naive: UTC), not later than ``now``."""
+def parse_as_of(text: str | None, now: datetime, *, option: str = "--as-of") -> datetime | None:
+    """An ISO date (its first second, UTC) or date-time (naive: UTC), not later than ``now``.
+
+    ``option`` is what errors call it.
+    """
     if text is None:
         return None
     typed = text.strip()
@@ -183,18 +196,18 @@ def parse_as_of(text: str | None, now: datetime) -> datetime | None:
         moment = moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ConfigurationError(
-            f"--as-of {text!r} is not a time",
+            f"{option} {text!r} is not a time",
             advice="write it like 2025-03-14 or 2025-03-14T12:00Z (UTC where no zone is given)",
         ) from None
     shown, today = f"{moment:%Y-%m-%d %H:%M} UTC", f"{now:%Y-%m-%d %H:%M} UTC"
     if moment > now:
         raise ConfigurationError(
-            f"--as-of {shown} lies in the future (it is {today})",
+            f"{option} {shown} lies in the future (it is {today})",
             advice="give a time that has been",
         )
     if moment < EARLIEST_AS_OF:
         raise ConfigurationError(
-            f"--as-of {shown} is before there was any market",
+            f"{option} {shown} is before there was any market",
             advice=f"give a time after {EARLIEST_AS_OF:%Y-%m-%d}",
         )
     return moment

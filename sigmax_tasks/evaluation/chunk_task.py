@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from sigmax_tasks.evaluation.board import Board, Setup
 from sigmax_tasks.evaluation.chunk import work
 from sigmax_tasks.evaluation.fingerprint import digest_of
 from sigmax_tasks.evaluation.models import ChunkAnswer
-from sigmax_tasks.evaluation.packing import unpack_blocks
+from sigmax_tasks.evaluation.packing import unpack_joined
 from sigmax_tasks.evaluation.recorded_desk import RecordedDesk
+from sigmax_tasks.redact import redact
 from sigmax_tasks.runner import worker_identity
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import connect
@@ -44,13 +46,15 @@ def evaluate_chunk(evaluation_id: str, number: int) -> None:
             known = board.known(number)
             try:
                 own, desk = _place(setup)
-                answer = work(question, own, desk, unpack_blocks(known) if known else ())
+                answer = work(question, own, desk, unpack_joined(known))
                 answer = answer.model_copy(update={"worker": worker_identity()})
             except SigmaxError as error:
                 answer = ChunkAnswer(error=str(error), worker=worker_identity())
-            except Exception as error:  # the client must not wait for an answer that never comes
-                logger.exception("chunk %s of evaluation %s failed", number, evaluation_id)
-                problem = f"chunk {number}: {type(error).__name__}: {error}"[:500]
+            except Exception as error:  # noqa: BLE001  # the client must not wait for an answer that never comes
+                # logger.exception() would log the texts of the error as they are.
+                trace = redact(traceback.format_exc()).text
+                logger.error("chunk %s of %s failed\n%s", number, evaluation_id, trace)  # noqa: TRY400
+                problem = redact(f"chunk {number}: {type(error).__name__}: {error}").text[:500]
                 answer = ChunkAnswer(error=problem, worker=worker_identity())
             board.answer(number, answer)
     finally:

@@ -14,7 +14,6 @@ from sigmax_tasks.errors import EvaluationError
 from sigmax_tasks.evaluation.board import Board, Setup
 from sigmax_tasks.evaluation.kept import Kept
 from sigmax_tasks.evaluation.models import ChunkAnswer, ChunkDecisions, Question
-from sigmax_tasks.evaluation.packing import pack_blocks
 from sigmax_tasks.ids import new_evaluation_id
 from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.store import RunStore, connect, reachable
@@ -106,8 +105,7 @@ class FanOut:
             while waiting and len(under_way) < at_once:
                 number = waiting.pop(0)
                 question = questions[number]
-                known = self._kept.findings(question.task_keys.values())
-                board.ask(number, question, pack_blocks(known) if known else "")
+                board.ask(number, question, self._kept.findings(question.task_keys.values()))
                 self._send(board, number)
                 under_way.add(number)
             answers = board.collect()

@@ -9,7 +9,7 @@ from pathlib import Path
 from sigmax_tasks.archive import data_folder
 from sigmax_tasks.errors import ConfigurationError, EvaluationError
 from sigmax_tasks.evaluation.models import ChunkDecisions, TaskBlock
-from sigmax_tasks.evaluation.packing import pack, pack_blocks, unpack, unpack_blocks
+from sigmax_tasks.evaluation.packing import join_packed, pack, pack_blocks, unpack
 from sigmax_tasks.whole_file import write_whole
 
 
@@ -39,18 +39,10 @@ class Kept:
                     advice="set XDG_DATA_HOME to a folder you may write to",
                 ) from error
 
-    def findings(self, keys: Iterable[str]) -> tuple[TaskBlock, ...]:
-        """Those of the keys that are kept and readable."""
-        found: list[TaskBlock] = []
-        for key in keys:
-            text = _read(self._findings / key)
-            if text is None:
-                continue
-            try:
-                found += unpack_blocks(text)
-            except EvaluationError:
-                continue  # written by another version or cut: worked out again
-        return tuple(found)
+    def findings(self, keys: Iterable[str]) -> str:
+        """Those of the keys that are kept, joined as they are packed; a worker opens them."""
+        texts = (_read(self._findings / key) for key in keys)
+        return join_packed(text for text in texts if text)
 
     def decisions(self, key: str) -> ChunkDecisions | None:
         """None where they are not kept, or not readable."""

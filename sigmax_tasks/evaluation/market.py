@@ -5,14 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from sigmax_tasks.candles import CandleRow
 from sigmax_tasks.errors import EvaluationError
-from sigmax_tasks.simulator.recorded_files import Recordings, utc
+from sigmax_tasks.simulator.recorded_files import Recordings
 from sigmax_tasks.simulator.world import NotRecorded
 
 FloatArray = npt.NDArray[np.float64]
@@ -126,14 +125,4 @@ def grid_of(
         np.array(highs, dtype=np.float64),
         np.array(lows, dtype=np.float64),
         len(warm),
-    )
-
-
-def gaps_of(path: Path, start_ms: int, end_ms: int) -> tuple[str, ...]:
-    """Where candles are missing between two moments."""
-    rows = path.between(start_ms, end_ms)
-    return tuple(
-        f"{utc(a[0] + path.seconds * 1000)} to {utc(b[0])}"
-        for a, b in pairwise(rows)
-        if b[0] - a[0] > path.seconds * 1000
     )

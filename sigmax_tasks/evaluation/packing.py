@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -29,6 +29,22 @@ def unpack_blocks(text: str) -> tuple[TaskBlock, ...]:
         return _BLOCKS.validate_json(_unpack(text))
     except ValidationError as error:
         raise EvaluationError("kept findings are not of this version") from error
+
+
+def join_packed(texts: Iterable[str]) -> str:
+    """Several packed texts as one; "" for none. They are not opened."""
+    return "\n".join(texts)
+
+
+def unpack_joined(text: str) -> tuple[TaskBlock, ...]:
+    """The findings in a joined text; a part that cannot be read is left out."""
+    found: list[TaskBlock] = []
+    for part in text.split("\n") if text else ():
+        try:
+            found += unpack_blocks(part)
+        except EvaluationError:
+            continue  # written by another version or cut: worked out again
+    return tuple(found)
 
 
 def pack(message: BaseModel) -> str:

@@ -15,7 +15,7 @@ from sigmax_tasks.evaluation.chunk import work
 from sigmax_tasks.evaluation.kept import Kept
 from sigmax_tasks.evaluation.models import ChunkAnswer, Question
 from sigmax_tasks.evaluation.outline import Wish, outline
-from sigmax_tasks.evaluation.packing import pack_blocks, unpack_blocks
+from sigmax_tasks.evaluation.packing import pack_blocks, unpack_joined
 from sigmax_tasks.evaluation.recorded_desk import RecordedDesk
 from sigmax_tasks.evaluation.variants import Variant, note_variant
 from sigmax_tasks.settings import Settings, load_settings
@@ -92,7 +92,7 @@ def test_kept_findings_are_used_and_give_the_same_decisions(
         def gather(self, *_: object) -> object:
             raise AssertionError("nothing needs to be fetched")
 
-    known = kept.findings(question.task_keys.values())
+    known = unpack_joined(kept.findings(question.task_keys.values()))
     again = work(question, settings, NoDesk(), known)  # type: ignore[arg-type]
     assert again.blocks == ()
     assert again.decisions is not None
@@ -110,7 +110,8 @@ def test_a_damaged_file_is_worked_out_again_and_the_longest_unused_go_first(
     kept.keep(answer.blocks, answer.decisions)
     key = answer.blocks[0].key
     (tmp_path / "findings" / key).write_text("not what it was")
-    assert key not in {block.key for block in kept.findings(question.task_keys.values())}
+    readable = unpack_joined(kept.findings(question.task_keys.values()))
+    assert {block.key for block in readable} == {b.key for b in answer.blocks} - {key}
     kept.prune()
     assert kept.decisions(question.decisions_key) is None
 
@@ -124,7 +125,7 @@ def test_the_first_answer_counts_and_is_collected_once(
     board.open(Setup("{}", "hash", str(recordings), "digest"))
     board.ask(3, question, pack_blocks(answer.blocks))
     assert board.question(3) == question
-    assert unpack_blocks(board.known(3)) == answer.blocks
+    assert unpack_joined(board.known(3)) == answer.blocks
     assert board.answer(3, answer)
     assert not board.answer(3, ChunkAnswer(error="late"))
     assert board.answered(3)
