@@ -44,6 +44,8 @@ def test_a_message_says_what_one_of_celery_says(make_pool: Callable[[], Pool]) -
     headers, properties, body, rest = _parts(ours.text)
     stock_headers, stock_properties, stock_body, stock_rest = _parts(stock)
     assert headers.pop("sigmax_joined") == 1
+    assert not headers.pop("ignore_result")
+    assert not stock_headers.pop("ignore_result"), "None where the task is not registered"
     # What is left out stands for None, empty or zero in a message of Celery.
     assert {name: value for name, value in stock_headers.items() if name in headers} == headers
     assert not any(value for name, value in stock_headers.items() if name not in headers)
