@@ -17,6 +17,7 @@ from sigmax_planner.models import AnalysisRequest, DataMode, ResearchPlan
 from sigmax_planner.planner import create_plan
 from sigmax_tasks import clock
 from sigmax_tasks.budget import DaySpend, day_of, world_of
+from sigmax_tasks.cluster_link import connect, reachable
 from sigmax_tasks.errors import (
     ClusterBusyError,
     ClusterUnreachableError,
@@ -36,8 +37,9 @@ from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.planning_facts import FactFinder
 from sigmax_tasks.refusals import DeadLetter
 from sigmax_tasks.release import in_flow, sendable
+from sigmax_tasks.run_state import STATE_CANCELLED, STATE_OPEN, OpenRun
 from sigmax_tasks.settings import Settings
-from sigmax_tasks.store import STATE_CANCELLED, STATE_OPEN, OpenRun, RunStore, connect, reachable
+from sigmax_tasks.store import RunStore
 
 if TYPE_CHECKING:
     from celery import Celery

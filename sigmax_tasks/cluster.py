@@ -32,13 +32,14 @@ from sigmax_tasks import clock
 from sigmax_tasks.archive import RunArchive, default_folder
 from sigmax_tasks.budget import Ledger, day_of, world_of
 from sigmax_tasks.clock import Deadline
+from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import ClusterUnreachableError, RunNotFoundError
 from sigmax_tasks.guardian import stop_groups
 from sigmax_tasks.journal import HOME_IS_FILE, HOME_KEY, FileJournal, default_file
 from sigmax_tasks.local_state import find_local
 from sigmax_tasks.outbox import Outbox
 from sigmax_tasks.settings import Settings
-from sigmax_tasks.store import RunStore, connect
+from sigmax_tasks.store import RunStore
 from sigmax_tasks.supervisor import Guardian
 from sigmax_tasks.task_samples import SampleFile, samples_of
 

@@ -28,8 +28,9 @@ from sigmax_tasks.models.debate import ModelAnswer
 from sigmax_tasks.models.decision import DebateRecord, ValidationReport
 from sigmax_tasks.models.research import ResearchBundle
 from sigmax_tasks.redact import redact
+from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import Settings
-from sigmax_tasks.store import OpenRun, RunStore
+from sigmax_tasks.store import RunStore
 
 logger = logging.getLogger(__name__)
 

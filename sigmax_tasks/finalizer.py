@@ -30,6 +30,7 @@ from sigmax_tasks.models.research import (
     TaskStatus,
 )
 from sigmax_tasks.notifications.notices import run_notices
+from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.runner import ended, worker_identity
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.stages.aggregate import aggregate
@@ -39,7 +40,7 @@ from sigmax_tasks.stages.compare import compare
 from sigmax_tasks.stages.debate import debate
 from sigmax_tasks.stages.kill_switch import loss_streak
 from sigmax_tasks.stages.validate import validate
-from sigmax_tasks.store import OpenRun, RunStore
+from sigmax_tasks.store import RunStore
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from sigmax_planner.models import ResearchTask
 from sigmax_tasks import clock
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.release import in_flow
-from sigmax_tasks.store import OpenRun, RunStore
+from sigmax_tasks.run_state import OpenRun
+from sigmax_tasks.store import RunStore
 from sigmax_tasks.wire import Call, Letter, chord_letters
 
 _HEADERS = {PROTOCOL_HEADER: PROTOCOL_VERSION}

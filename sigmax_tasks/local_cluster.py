@@ -23,6 +23,7 @@ import redis
 from sigmax_tasks import clock
 from sigmax_tasks.archive import RunArchive, default_folder
 from sigmax_tasks.cluster import archive_runs, find_redis, free_port, keep_journal_in_file
+from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import ConfigurationError
 from sigmax_tasks.journal import FileJournal, default_file
 from sigmax_tasks.local_state import (
@@ -33,7 +34,7 @@ from sigmax_tasks.local_state import (
     write_state,
 )
 from sigmax_tasks.settings import Settings
-from sigmax_tasks.store import RunStore, connect
+from sigmax_tasks.store import RunStore
 from sigmax_tasks.supervisor import Guardian, Service, Supervisor
 
 START_SECONDS = 60.0

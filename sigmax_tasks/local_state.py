@@ -21,9 +21,9 @@ from sigmax_planner.models import Message, UtcTime
 from sigmax_tasks import clock
 from sigmax_tasks.archive import data_folder
 from sigmax_tasks.clock import Deadline
+from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import ConfigurationError, SigmaxError
 from sigmax_tasks.guardian import alive
-from sigmax_tasks.store import connect
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import Any
 
 from sigmax_tasks.redact import redact
 
@@ -27,8 +26,8 @@ class RedactingFilter(logging.Filter):
         return True
 
 
-def redact_logs(logger: logging.Logger, **_: Any) -> None:
-    """For Celery's signals ``after_setup_logger`` and ``after_setup_task_logger``."""
+def redact_logs(logger: logging.Logger) -> None:
+    """Clean what the handlers of a logger write; done once for each of them."""
     for handler in logger.handlers:
         if not any(isinstance(found, RedactingFilter) for found in handler.filters):
             handler.addFilter(RedactingFilter())

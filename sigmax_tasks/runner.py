@@ -33,12 +33,13 @@ from sigmax_tasks.models.research import (
     TaskStatus,
 )
 from sigmax_tasks.redact import redact
+from sigmax_tasks.run_state import Join, OpenRun
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.sources.addresses import Addresses
 from sigmax_tasks.sources.desk import FetchContext, Gathered, RetryPolicy, SourceDesk
 from sigmax_tasks.sources.shared import SharedDesk
 from sigmax_tasks.stages.privacy import Redactor, phrases_in_observations
-from sigmax_tasks.store import Join, OpenRun, RunStore
+from sigmax_tasks.store import RunStore
 from sigmax_tasks.task_work import cleaned, failure_reason, find, needs_of
 
 logger = logging.getLogger(__name__)

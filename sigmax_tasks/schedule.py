@@ -18,11 +18,12 @@ from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks import clock
 from sigmax_tasks.celery import app, settings
 from sigmax_tasks.client import Client
+from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import ClusterBusyError, SigmaxError
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.settings.schedule import ScheduleEntry
 from sigmax_tasks.slots import SlotBook
-from sigmax_tasks.store import RunStore, connect
+from sigmax_tasks.store import RunStore
 from sigmax_tasks.timetable import SUBMIT_SCHEDULED, check_source_root, crontab_of
 from sigmax_tasks.watchlist import read_symbols
 

@@ -31,8 +31,8 @@ from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.models.worker import WorkerFacts
 from sigmax_tasks.release import in_flow, sendable, steps_of
+from sigmax_tasks.run_state import STATE_OPEN, OpenRun, RunState
 from sigmax_tasks.runner import ended, killer, worker_identity
-from sigmax_tasks.store import STATE_OPEN, OpenRun, RunState
 from sigmax_tasks.tasks import Workplace, dispatch, workplace
 
 logger = logging.getLogger(__name__)

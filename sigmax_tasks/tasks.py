@@ -22,6 +22,7 @@ from sigmax_planner.canvas import (
 from sigmax_planner.models import ResearchTask, TaskPriority
 from sigmax_tasks import clock
 from sigmax_tasks.celery import app, settings
+from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.finalizer import conclude
 from sigmax_tasks.lean_chords import batch_started, chords_of, send_lean_chord
@@ -29,9 +30,10 @@ from sigmax_tasks.logs import about
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.release import companions, in_flow, sendable, steps_of
+from sigmax_tasks.run_state import Join, OpenRun
 from sigmax_tasks.runner import TaskRunner, ended, worker_identity
 from sigmax_tasks.settings import Settings
-from sigmax_tasks.store import Join, OpenRun, RunStore, connect
+from sigmax_tasks.store import RunStore
 from sigmax_tasks.wire import JOINED_HEADER, Call, letter
 
 logger = logging.getLogger(__name__)

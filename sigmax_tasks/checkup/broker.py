@@ -13,7 +13,7 @@ import redis
 
 from sigmax_tasks import clock
 from sigmax_tasks.checkup.finding import Finding, State, graded
-from sigmax_tasks.store import connect
+from sigmax_tasks.cluster_link import connect
 
 AREA: Final = "broker"
 OLDEST_REDIS: Final = (6, 2)

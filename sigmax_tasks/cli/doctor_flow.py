@@ -22,6 +22,7 @@ from sigmax_tasks.checkup.workers import worker_findings
 from sigmax_tasks.cli.config_flow import check_configuration
 from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cluster import running_cluster
+from sigmax_tasks.cluster_link import connect, reachable
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError, SigmaxError
 from sigmax_tasks.llm.readiness import check_key, readiness_line
 from sigmax_tasks.models.worker import WorkerFacts
@@ -30,7 +31,7 @@ from sigmax_tasks.report.doctor_view import doctor_view
 from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import LoadedSettings, Settings
 from sigmax_tasks.sources.desk_status import ProviderStatus, desk_status
-from sigmax_tasks.store import RunStore, connect, reachable
+from sigmax_tasks.store import RunStore
 
 PING_SECONDS = 2.0
 _START = "start one with: sigmax up, or name its Redis with --broker or SIGMAX_BROKER_URL"

@@ -17,6 +17,7 @@ from sigmax_tasks import clock
 from sigmax_tasks.cli.options import config_path, parse_as_of
 from sigmax_tasks.cli.records import open_client
 from sigmax_tasks.cli.submission import data_server_url
+from sigmax_tasks.cluster_link import reachable
 from sigmax_tasks.data_server import serve_data
 from sigmax_tasks.errors import ConfigurationError
 from sigmax_tasks.journal import FileJournal, Journal, JournalQuery, default_file
@@ -28,7 +29,6 @@ from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import Settings, load_settings
 from sigmax_tasks.stages.calibrate import track_records
 from sigmax_tasks.stages.resolve import StillOpen
-from sigmax_tasks.store import reachable
 
 _TABLE_ROWS = 50
 _MOST_LISTED = 1_000_000

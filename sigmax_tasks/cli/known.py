@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from sigmax_planner.facts import PlanningFacts
 from sigmax_planner.models import AnalysisRequest
 from sigmax_tasks.cluster import running_cluster
+from sigmax_tasks.cluster_link import connect, reachable
 from sigmax_tasks.errors import ClusterUnreachableError
 from sigmax_tasks.planning_facts import FactFinder
 from sigmax_tasks.settings import Settings
-from sigmax_tasks.store import connect, reachable
 
 Facts = Callable[[AnalysisRequest], PlanningFacts]
 

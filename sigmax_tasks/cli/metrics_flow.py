@@ -13,6 +13,7 @@ import redis
 from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cli.options import config_path
 from sigmax_tasks.cluster import running_cluster
+from sigmax_tasks.cluster_link import connect, reachable
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError
 from sigmax_tasks.logs import log_to_stderr, set_levels
 from sigmax_tasks.notifications.alerts import AlertTeller
@@ -20,7 +21,7 @@ from sigmax_tasks.notifications.courier import start_courier
 from sigmax_tasks.report.metrics_view import metrics_view
 from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.store import RunStore, connect, reachable
+from sigmax_tasks.store import RunStore
 from sigmax_tasks.telemetry.alert_book import AlertChange
 from sigmax_tasks.telemetry.alert_rules import rules_text
 from sigmax_tasks.telemetry.endpoint import ClusterReader, MetricsServer, as_text, registry_of

@@ -9,6 +9,7 @@ from typing import Any
 from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cli.options import config_path
 from sigmax_tasks.cluster import running_cluster
+from sigmax_tasks.cluster_link import connect, reachable
 from sigmax_tasks.errors import ConfigurationError, SigmaxError
 from sigmax_tasks.notifications.messages import trial_mail
 from sigmax_tasks.notifications.receivers import Sender, address_of
@@ -16,7 +17,6 @@ from sigmax_tasks.outbox import Outbox
 from sigmax_tasks.report.notify_view import receivers_view, trials_view
 from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.store import connect, reachable
 from sigmax_tasks.tally import TALLY_KEY
 
 

@@ -14,13 +14,13 @@ from sigmax_tasks import clock
 from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cli.options import config_path
 from sigmax_tasks.cluster import running_cluster
+from sigmax_tasks.cluster_link import connect, reachable
 from sigmax_tasks.errors import ConfigurationError
 from sigmax_tasks.report.schedule_view import ScheduleLine, schedule_view, times_view
 from sigmax_tasks.report.terminal import Terminal
 from sigmax_tasks.settings import LoadedSettings, load_settings
 from sigmax_tasks.settings.schedule import ScheduleEntry
 from sigmax_tasks.slots import LastSlot, SlotBook
-from sigmax_tasks.store import connect, reachable
 from sigmax_tasks.timetable import check_data_server, crontab_of
 
 _MOST_TIMES = 1000

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sigmax_planner.canvas import EVALUATE_CHUNK
 from sigmax_tasks.celery import app, settings
+from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import SigmaxError
 from sigmax_tasks.evaluation.board import Board, Setup
 from sigmax_tasks.evaluation.chunk import work
@@ -20,7 +21,6 @@ from sigmax_tasks.evaluation.recorded_desk import RecordedDesk
 from sigmax_tasks.redact import redact
 from sigmax_tasks.runner import worker_identity
 from sigmax_tasks.settings import Settings
-from sigmax_tasks.store import connect
 
 logger = logging.getLogger(__name__)
 

@@ -10,13 +10,14 @@ import redis
 from sigmax_planner.canvas import chunk_signature
 from sigmax_tasks import clock
 from sigmax_tasks.application import make_app
+from sigmax_tasks.cluster_link import connect, reachable
 from sigmax_tasks.errors import EvaluationError
 from sigmax_tasks.evaluation.board import Board, Setup
 from sigmax_tasks.evaluation.kept import Kept
 from sigmax_tasks.evaluation.models import ChunkAnswer, ChunkDecisions, Question
 from sigmax_tasks.ids import new_evaluation_id
 from sigmax_tasks.settings.runtime import RuntimeSettings
-from sigmax_tasks.store import RunStore, connect, reachable
+from sigmax_tasks.store import RunStore
 
 _LOOK_SECONDS = 0.1
 

@@ -20,9 +20,11 @@ import redis
 
 from sigmax_tasks import clock
 from sigmax_tasks.cluster import embedded_cluster
+from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import SpendRefusedError
+from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.store import OpenRun, RunStore, connect
+from sigmax_tasks.store import RunStore
 from tests.unit.engine.builders import open_run, runtime
 
 PRICE = Decimal("0.003")

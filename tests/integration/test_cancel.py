@@ -9,11 +9,12 @@ import psutil
 import pytest
 
 from sigmax_tasks.client import Client
+from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import RunCancelledError
 from sigmax_tasks.models.events import EventKind
 from sigmax_tasks.settings import load_settings
 from sigmax_tasks.simulator.server import SimulatorServer
-from sigmax_tasks.store import RunStore, connect
+from sigmax_tasks.store import RunStore
 
 from .conftest import Pool
 from .test_main_job import request_for

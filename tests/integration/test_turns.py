@@ -18,9 +18,9 @@ from sigmax_planner.models import (
     TaskPriority,
 )
 from sigmax_tasks.client import Client
+from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.models.events import EventKind
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.store import connect
 
 from .conftest import Pool
 from .test_local_cluster import wait_for

@@ -13,7 +13,8 @@ import redis
 from sigmax_tasks import clock
 from sigmax_tasks.cli.exit import ExitCode, exit_code_of
 from sigmax_tasks.errors import ClusterBusyError
-from sigmax_tasks.store import OpenRun, RunStore
+from sigmax_tasks.run_state import OpenRun
+from sigmax_tasks.store import RunStore
 
 from .builders import open_run, runtime
 

@@ -16,9 +16,11 @@ from sigmax_planner.models import DataMode
 from sigmax_tasks import clock, cluster
 from sigmax_tasks.archive import RunArchive
 from sigmax_tasks.budget import Account, Ledger, day_of, lower, spend_key
+from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import OverBudgetError, SpendRefusedError
 from sigmax_tasks.ids import new_run_id
-from sigmax_tasks.store import OpenRun, RunStore, connect
+from sigmax_tasks.run_state import OpenRun
+from sigmax_tasks.store import RunStore
 from tests.unit.report.builders import make_dossier, make_record
 
 from .builders import open_run, runtime

@@ -24,7 +24,8 @@ from sigmax_tasks.lean_chords import control_call, lean_chord
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.result_backend import Backend
-from sigmax_tasks.store import Join, RunStore
+from sigmax_tasks.run_state import Join
+from sigmax_tasks.store import RunStore
 from sigmax_tasks.wire import JOINED_HEADER, Call, letter, queue_key
 
 from .builders import START, open_run, outcome, runtime, task

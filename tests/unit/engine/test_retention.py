@@ -14,8 +14,9 @@ from sigmax_tasks import clock
 from sigmax_tasks.errors import RunNotFoundError
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings.runtime import RuntimeSettings
-from sigmax_tasks.store import OpenRun, RunStore
+from sigmax_tasks.store import RunStore
 from sigmax_tasks.store_scripts import pack_text, unpack_text
 from tests.unit.report.builders import make_record
 

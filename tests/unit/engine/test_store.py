@@ -8,10 +8,11 @@ import fakeredis
 import pytest
 import redis
 
+from sigmax_tasks.cluster_link import connect, reachable
 from sigmax_tasks.errors import ClusterUnreachableError, NewerRunError, RunNotFoundError
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
-from sigmax_tasks.store import RunStore, connect, reachable
+from sigmax_tasks.store import RunStore
 
 from .builders import START, begun, open_run, outcome, runtime
 

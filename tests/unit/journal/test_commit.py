@@ -15,7 +15,8 @@ from sigmax_tasks.finalizer import with_history
 from sigmax_tasks.journal import HOME_IS_FILE, HOME_KEY, FileJournal, JournalQuery
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.journal import JournalEntry
-from sigmax_tasks.store import OpenRun, RunStore
+from sigmax_tasks.run_state import OpenRun
+from sigmax_tasks.store import RunStore
 from tests.unit.engine.builders import open_run, runtime
 from tests.unit.report.builders import make_record
 

@@ -1,0 +1,75 @@
+"""Connecting to the Redis of a cluster, with errors that say what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from sigmax_tasks.broker_url import checked_broker_url
+from sigmax_tasks.errors import (
+    ClusterUnreachableError,
+)
+from sigmax_tasks.redact import redact_url
+
+
+def connect(
+    url: str, *, connect_timeout_seconds: float, answer_timeout_seconds: float = 10
+) -> redis.Redis:
+    """A thread-safe client; commands are tried again once, within the connection time-out.
+
+    Raises :class:`ConfigurationError` for an address that is not one of Redis.
+    """
+    return redis.Redis.from_url(
+        checked_broker_url(url),
+        decode_responses=True,
+        socket_connect_timeout=connect_timeout_seconds,
+        socket_timeout=answer_timeout_seconds,
+        socket_keepalive=not url.startswith("unix"),
+        health_check_interval=25,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
+    )
+
+
+@contextmanager
+def reachable(url: str) -> Iterator[None]:
+    """Connection errors of the block become :class:`ClusterUnreachableError`."""
+    try:
+        yield
+    except redis.AuthenticationError as error:  # a ConnectionError, too
+        raise ClusterUnreachableError(
+            f"broker {redact_url(url)} refuses the password",
+            advice="set it in SIGMAX_BROKER_URL as redis://user:password@host:port/0, without "
+            "user where Redis has none",
+        ) from error
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        if "certificate" in str(error).lower():
+            raise ClusterUnreachableError(
+                f"the TLS certificate of broker {redact_url(url)} is not trusted",
+                advice="name its authority with ?ssl_ca_certs=FILE, and use a host name that the "
+                "certificate holds",
+            ) from error
+        raise ClusterUnreachableError(
+            f"broker {redact_url(url)} does not answer ({type(error).__name__})",
+            advice="start it, or leave the broker unset to run on a private one",
+        ) from error
+    except redis.exceptions.NoPermissionError as error:
+        raise ClusterUnreachableError(
+            f"the user of broker {redact_url(url)} may not do this ({_forbidden(str(error))})",
+            advice="use an address with another user; docs/OPERATIONS.md lists what each may do",
+        ) from error
+    except redis.InvalidResponse as error:
+        raise ClusterUnreachableError(
+            f"what answers at {redact_url(url)} is not a Redis", advice="check host and port"
+        ) from error
+
+
+def _forbidden(message: str) -> str:
+    """Redis's sentence without what was sent, which may hold settings."""
+    found = re.search(r"no permissions to .*", message)
+    sentence = found[0] if found else "no permissions"
+    return sentence.partition(" of pipeline")[0][:120]

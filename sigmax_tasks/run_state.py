@@ -1,0 +1,97 @@
+"""What the run store says of a run: its fixed part, where it stands, what follows a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+from sigmax_planner.models import AnalysisRequest, ResearchPlan
+from sigmax_tasks.models.research import TaskOutcome
+from sigmax_tasks.store_scripts import (
+    unpack_text,
+)
+from sigmax_tasks.wire import Letter
+
+STATE_OPEN = "open"
+STATE_FINISHED = "finished"
+STATE_CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """What stays the same about a run while it runs. ``submission`` is what it came with."""
+
+    run_id: str
+    request: AnalysisRequest
+    plan: ResearchPlan
+    settings_hash: str
+    created_at: datetime
+    deadline_at: datetime
+    submission: str = ""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run stands. ``step`` is the batch in work (-1: none yet), ``step_at`` since when.
+
+    ``sent`` is the last batch whose chord was published, ``tries`` how often a worker began a task.
+    ``sent_at`` holds, by critical path, the time (unix seconds) at which each task was last sent.
+    """
+
+    state: str
+    step: int
+    step_at: float
+    sent: int
+    started: Mapping[str, float]
+    tries: Mapping[str, int]
+    sent_at: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Join:
+    """What is sent when the tasks ``needs``, a batch, all have an outcome. Once for each ``step``.
+
+    ``step`` is the batch that follows; with ``ends_run`` none does. ``mark`` is where the run keeps
+    that it was sent.
+    """
+
+    needs: tuple[str, ...]
+    step: int
+    letter: Letter
+    ends_run: bool
+    mark: str = "joined"
+
+
+def state_of(answer: object) -> RunState | None:
+    """From the hash of a run; None when there is none."""
+    values = cast("dict[str, str]", answer)
+    if "state" not in values:
+        return None
+    return RunState(
+        state=values["state"],
+        step=int(values["step"]),
+        step_at=float(values["step_at"]),
+        sent=int(values.get("sent", -1)),
+        started={
+            name.removeprefix("started:"): float(value)
+            for name, value in values.items()
+            if name.startswith("started:")
+        },
+        tries={
+            name.removeprefix("tries:"): int(value)
+            for name, value in values.items()
+            if name.startswith("tries:")
+        },
+        sent_at={
+            name.removeprefix("sent:"): float(value)
+            for name, value in values.items()
+            if name.startswith("sent:")
+        },
+    )
+
+
+def outcomes_of(answer: object) -> dict[str, TaskOutcome]:
+    values = cast("dict[str, str]", answer)
+    return {key: TaskOutcome.model_validate_json(unpack_text(v)) for key, v in values.items()}

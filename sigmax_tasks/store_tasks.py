@@ -1,0 +1,352 @@
+"""The part of the run store that knows the tasks of a run: outcomes, leases, batches, progress."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import redis
+from pydantic_core import from_json
+
+from sigmax_planner.facts import TaskSample
+from sigmax_planner.models import DataMode
+from sigmax_tasks import clock
+from sigmax_tasks.models.events import EventKind, ProgressEvent
+from sigmax_tasks.models.observations import Observation
+from sigmax_tasks.models.research import TaskOutcome, TaskStatus
+from sigmax_tasks.refusals import (
+    DeadLetter,
+    add_dead_letter,
+)
+from sigmax_tasks.run_state import (
+    Join,
+    OpenRun,
+    outcomes_of,
+)
+from sigmax_tasks.settings.runtime import RuntimeSettings
+from sigmax_tasks.store_pool import PoolStore
+from sigmax_tasks.store_scripts import (
+    CLAIM_STEP,
+    CLAIM_TASKS,
+    LEASE,
+    RECORD_AND_JOIN,
+    RECORD_OUTCOME,
+    SEND_BATCH,
+    START_TASK,
+    pack_observations,
+    pack_text,
+    unpack_observations,
+    unpack_text,
+)
+from sigmax_tasks.tally import (
+    TALLY_KEY,
+    TASK_TALLY_KEY,
+    outcome_tally,
+)
+from sigmax_tasks.task_samples import (
+    SAMPLE_SECONDS,
+    SAMPLES_KEPT,
+    HandledTask,
+    parse_samples,
+    sample_key,
+    sample_of,
+    sample_text,
+)
+from sigmax_tasks.wire import Letter
+
+
+class TaskStore(PoolStore):
+    """Outcomes are set once; a batch is sent, a task begun and a step taken by one caller each."""
+
+    def __init__(self, client: redis.Redis, runtime: RuntimeSettings) -> None:
+        super().__init__(client, runtime)
+        self._outcome_script = client.register_script(RECORD_OUTCOME)
+        self._step_script = client.register_script(CLAIM_STEP)
+        self._claim_script = client.register_script(CLAIM_TASKS)
+        self._lease_script = client.register_script(LEASE)
+        self._join_script = client.register_script(RECORD_AND_JOIN)
+        self._send_script = client.register_script(SEND_BATCH)
+        self._start_script = client.register_script(START_TASK)
+
+    def outcomes(self, run_id: str) -> dict[str, TaskOutcome]:
+        return outcomes_of(self._redis.hgetall(f"sigmax:out:{run_id}"))
+
+    def statuses(self, run_id: str) -> dict[str, TaskStatus]:
+        """How each task ended that has; the rest of the outcomes is not read."""
+        values = cast("dict[str, str]", self._redis.hgetall(f"sigmax:out:{run_id}"))
+        return {
+            key: TaskStatus(from_json(unpack_text(text))["status"]) for key, text in values.items()
+        }
+
+    def outcome_ids(self, run_id: str) -> frozenset[str]:
+        """Ids of the tasks that have an outcome."""
+        return frozenset(cast("list[str]", self._redis.hkeys(f"sigmax:out:{run_id}")))
+
+    def has_outcome(self, run_id: str, task_id: str) -> bool:
+        return bool(self._redis.hexists(f"sigmax:out:{run_id}", task_id))
+
+    def record_outcome(
+        self,
+        run: OpenRun,
+        outcome: TaskOutcome,
+        observations: Sequence[Observation] = (),
+        join: Join | None = None,
+    ) -> bool:
+        """Keep the outcome, and what it rests on, if it is the first of its task; else False.
+
+        ``join`` says what is sent, in the same step, when this was the last of its batch.
+        """
+        run_id = run.run_id
+        task = run.plan.task(outcome.task_id)
+        sample = sample_of(run_id, task, outcome)
+        event = self._event(
+            ProgressEvent(
+                run_id=run_id,
+                kind=EventKind.TASK_FINISHED,
+                at=outcome.finished_at,
+                task_id=outcome.task_id,
+                status=outcome.status.value,
+                attempt=outcome.attempts,
+                seconds=outcome.duration_seconds,
+                cost_usd=outcome.cost_usd,
+                providers=outcome.providers,
+                worker=outcome.worker,
+                detail=outcome.reason,
+            )
+        )
+        keys = [
+            f"sigmax:run:{run_id}",
+            f"sigmax:out:{run_id}",
+            f"sigmax:ev:{run_id}",
+            f"sigmax:lease:{run_id}:{outcome.task_id}",
+            f"sigmax:obs:{run_id}",
+            TALLY_KEY,
+            TASK_TALLY_KEY,
+            sample_key(run.request.data_mode, task),
+        ]
+        args: list[str | int | float] = [
+            outcome.task_id,
+            pack_text(outcome.model_dump_json()),
+            event,
+            self._open_seconds(run),
+            self._runtime.engine.event_stream_max_length,
+            pack_observations(observations) if observations else "",
+            outcome_tally(outcome),
+            sample_text(sample) if sample is not None else "",
+            SAMPLES_KEPT,
+            SAMPLE_SECONDS,
+        ]
+        if join is None:
+            written = self._outcome_script(keys=keys, args=args)
+        else:
+            written = self._join_script(
+                keys=[*keys, join.letter.key], args=[*args, self._joining(run, join)]
+            )
+        return int(cast("int", written)) == 1
+
+    def _joining(self, run: OpenRun, join: Join) -> str:
+        facts: dict[str, object] = {
+            "needs": join.needs,
+            "step": join.step,
+            "mark": join.mark,
+            "message": join.letter.text,
+        }
+        if join.ends_run:
+            event = ProgressEvent(run_id=run.run_id, kind=EventKind.RUN_FINALIZING, at=clock.now())
+            facts["event"] = self._event(event)
+        return json.dumps(facts, separators=(",", ":"))
+
+    def send_batch(
+        self, event: ProgressEvent, letters: Sequence[Letter], *, step: int, claim: bool
+    ) -> bool:
+        """Send the tasks of batch ``step`` of an open run and tell of it by ``event``, in one step.
+
+        With ``claim`` the run moves there from the batch before, and True is for one caller only.
+        """
+        run_id = event.run_id
+        sent = self._send_script(
+            keys=[
+                f"sigmax:run:{run_id}",
+                f"sigmax:ev:{run_id}",
+                *(letter.key for letter in letters),
+            ],
+            args=[
+                step - 1 if claim else "",
+                step,
+                clock.now().timestamp(),
+                self._event(event),
+                self._runtime.engine.event_stream_max_length,
+                *(letter.text for letter in letters),
+            ],
+        )
+        return int(cast("int", sent)) == 1
+
+    def observations(self, run_id: str) -> dict[str, tuple[Observation, ...]]:
+        """What each task of a run was given, by task id."""
+        values = cast("dict[str, str]", self._redis.hgetall(f"sigmax:obs:{run_id}"))
+        return {task_id: unpack_observations(text) for task_id, text in values.items()}
+
+    def samples(
+        self, mode: DataMode, tasks: Sequence[HandledTask]
+    ) -> dict[str, tuple[TaskSample, ...]]:
+        """What each of the tasks took in its latest runs of that mode, newest first."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for task in tasks:
+                pipe.lrange(sample_key(mode, task), 0, SAMPLES_KEPT - 1)
+            answers = cast("list[list[str]]", pipe.execute())
+        return {
+            task.task_id: parse_samples(texts) for task, texts in zip(tasks, answers, strict=True)
+        }
+
+    def hold_lease(self, run_id: str, task_id: str, owner: str) -> bool:
+        """Renew the right to run a task; False while another holds it or it is done."""
+        milliseconds = int(self._runtime.engine.lease_seconds * 1000)
+        held = self._lease_script(
+            keys=[f"sigmax:lease:{run_id}:{task_id}", f"sigmax:out:{run_id}"],
+            args=[owner, milliseconds, task_id],
+        )
+        return int(cast("int", held)) == 1
+
+    def leased(self, run_id: str, task_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the tasks that a live worker runs right now."""
+        if not task_ids:
+            return frozenset()
+        keys = [f"sigmax:lease:{run_id}:{task_id}" for task_id in task_ids]
+        owners = cast("list[str | None]", self._redis.mget(keys))
+        return frozenset(t for t, owner in zip(task_ids, owners, strict=True) if owner)
+
+    @property
+    def most_tries(self) -> int:
+        """How often a task is begun at most, each time by a worker that dies of it or with it."""
+        return self._runtime.engine.max_redispatches + 1
+
+    def start_task(self, owner: str, event: ProgressEvent) -> int:
+        """Take a task and tell of its start: how often it was begun by now.
+
+        0 when the run is over, the task done or taken; -1 when it was begun ``most_tries`` times
+        and never finished. ``event`` names run, task and time.
+        """
+        run_id, task_id = event.run_id, event.task_id
+        taken = self._start_script(
+            keys=[
+                f"sigmax:run:{run_id}",
+                f"sigmax:out:{run_id}",
+                f"sigmax:ev:{run_id}",
+                f"sigmax:lease:{run_id}:{task_id}",
+            ],
+            args=[
+                task_id,
+                owner,
+                int(self._runtime.engine.lease_seconds * 1000),
+                event.at.timestamp(),
+                self._event(event),
+                self._runtime.engine.event_stream_max_length,
+                self.most_tries,
+            ],
+        )
+        return int(cast("int", taken))
+
+    def set_aside(self, run: OpenRun, outcome: TaskOutcome) -> bool:
+        """Keep the outcome of a task that kills its workers, also as a dead letter."""
+        first = self.record_outcome(run, outcome)
+        if first:
+            letter = DeadLetter(run.run_id, outcome.task_id, outcome.reason, outcome.finished_at)
+            add_dead_letter(self._redis, letter)
+        return first
+
+    def mark_sent(self, run_id: str, step: int) -> None:
+        """Remember that the chord of a batch is on its way."""
+        self._redis.hset(f"sigmax:run:{run_id}", "sent", str(step))
+
+    def mark_sent_again(self, run_id: str, died: Iterable[str]) -> None:
+        """Forget that tasks whose worker died had begun; restart the stall clock of the batch."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            for task_id in died:
+                pipe.hdel(f"sigmax:run:{run_id}", f"started:{task_id}")
+                pipe.hincrby(TALLY_KEY, "redispatched", 1)
+            pipe.hset(f"sigmax:run:{run_id}", "step_at", clock.now().timestamp())
+            pipe.execute()
+
+    def restart_clocks(self, run_id: str, task_ids: Sequence[str]) -> None:
+        """By critical path: these tasks are sent again now."""
+        now = clock.now().timestamp()
+        sent: dict[str, float] = {f"sent:{task_id}": now for task_id in task_ids}
+        self._redis.hset(f"sigmax:run:{run_id}", mapping=cast("dict[Any, Any]", sent))
+
+    def claim_tasks(self, run: OpenRun, candidates: Sequence[str]) -> tuple[str, ...]:
+        """By critical path: those of the candidates that the caller has to send now.
+
+        As many as the width of the plan leaves room for, each task for exactly one caller.
+        """
+        others = [t.task_id for t in run.plan.tasks if t.task_id not in set(candidates)]
+        claimed = self._claim_script(
+            keys=[f"sigmax:run:{run.run_id}", f"sigmax:out:{run.run_id}"],
+            args=[
+                run.plan.width,
+                clock.now().timestamp(),
+                len(candidates),
+                *candidates,
+                *others,
+            ],
+        )
+        return tuple(cast("list[str]", claimed))
+
+    def claim_step(self, run_id: str, step: int) -> bool:
+        """Move from batch ``step - 1`` to ``step``; True for exactly one caller."""
+        won = self._step_script(
+            keys=[f"sigmax:run:{run_id}"], args=[step - 1, step, clock.now().timestamp()]
+        )
+        return int(cast("int", won)) == 1
+
+    # Progress
+
+    def add_event(self, event: ProgressEvent) -> None:
+        """Tell about a step of an open run; the stream keeps the time to live it was made with."""
+        self._redis.xadd(
+            f"sigmax:ev:{event.run_id}",
+            {"e": self._event(event)},
+            maxlen=self._runtime.engine.event_stream_max_length,
+            approximate=True,
+            nomkstream=True,
+        )
+
+    def read_events(
+        self, positions: Mapping[str, str], block_seconds: float
+    ) -> list[ProgressEvent]:
+        """Events behind the given stream ids, by run id; waits up to ``block_seconds`` for one."""
+        streams = {f"sigmax:ev:{run_id}": last for run_id, last in positions.items()}
+        answer = self._redis.xread(
+            cast("dict[Any, Any]", streams), count=500, block=max(1, int(block_seconds * 1000))
+        )
+        events = []
+        for _, entries in _stream_entries(answer):
+            for event_id, fields in entries:
+                facts = json.loads(fields["e"])
+                events.append(ProgressEvent.model_validate({**facts, "event_id": event_id}))
+        return events
+
+    @staticmethod
+    def _event(event: ProgressEvent) -> str:
+        return event.model_dump_json(exclude_defaults=True, exclude={"event_id"})
+
+    @property
+    def _run_seconds(self) -> int:
+        return int(self._runtime.retention.run_hours * 3600)
+
+    def _open_seconds(self, run: OpenRun) -> int:
+        """Life of a run's keys while it is open: well past its deadline, whatever dies."""
+        planned = (run.deadline_at - run.created_at).total_seconds()
+        return int(planned + self._runtime.retention.working_hours * 3600) + 60
+
+
+def _stream_entries(answer: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:
+    """(stream, entries) pairs of an XREAD answer, in both forms the client library gives."""
+    if not answer:
+        return ()
+    if isinstance(answer, Mapping):
+        return [
+            (name, parts[0] if parts and isinstance(parts[0], list) else parts)
+            for name, parts in answer.items()
+        ]
+    return cast("list[tuple[str, list[tuple[str, dict[str, str]]]]]", answer)
