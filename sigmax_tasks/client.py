@@ -49,8 +49,10 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
 SLOT_LOOK_SECONDS = 0.4
 """Time between two tries for a slot, about: those who wait do not all come at once."""
-OVERRUN_SECONDS = 8.0
+STEP_IN_SECONDS = 0.5
 """How long past its deadline a run may be before the waiting client ends it itself."""
+OVERRUN_SECONDS = 8.0
+"""How long past its deadline a run that nobody could end is waited for."""
 LOST_CHECK_SECONDS = 2.0
 FACTS_SECONDS = 2.0
 """How long what is known before research runs counts as known."""
@@ -210,7 +212,10 @@ class Client:
                 try:
                     events = self._store.read_events(positions, TICK_SECONDS)
                     if clock.monotonic() >= next_check:
-                        next_check = clock.monotonic() + LOST_CHECK_SECONDS
+                        left = min((deadlines[r] - clock.now()).total_seconds() for r in positions)
+                        due = left + STEP_IN_SECONDS + TICK_SECONDS
+                        wait = min(LOST_CHECK_SECONDS, due) if due > 0 else LOST_CHECK_SECONDS
+                        next_check = clock.monotonic() + wait
                         for run_id in tuple(positions):
                             late = (clock.now() - deadlines[run_id]).total_seconds()
                             self._look_after(run_id, late)
@@ -240,12 +245,12 @@ class Client:
             raise RunLostError(run_id)
         if state.state == STATE_CANCELLED:
             raise RunCancelledError(run_id)
-        if state.state == STATE_OPEN and late_seconds > OVERRUN_SECONDS:
+        if state.state == STATE_OPEN and late_seconds > STEP_IN_SECONDS:
             from sigmax_tasks.finalizer import conclude  # pulls in the sources; rarely needed
 
             run = self._store.load(run_id)
             conclude(self._store, self._settings, run, "no worker finished it in time")
-            if self._store.is_open(run_id):
+            if late_seconds > OVERRUN_SECONDS and self._store.is_open(run_id):
                 waited = (clock.now() - run.created_at).total_seconds()
                 raise NoDecisionError(run_id, waited)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+import redis
 from celery import states
 from celery.backends.redis import RedisBackend
 
 from sigmax_tasks.wire import JOINED_HEADER
+
+logger = logging.getLogger(__name__)
 
 
 class Backend(RedisBackend):  # type: ignore[misc]  # celery ships no types
@@ -37,6 +41,17 @@ class Backend(RedisBackend):  # type: ignore[misc]  # celery ships no types
         if _joined(request):
             return None
         return super().on_chord_part_return(request, state, result, **options)
+
+    def _set(self, key: str, value: str, expires: int | None = None) -> None:
+        """Write a result, unless Redis refuses it, as one whose memory is full does.
+
+        An error here would keep Celery from acknowledging the message, whose place in the worker
+        would stay taken for good. What a run needs stands in the run store.
+        """
+        try:
+            super()._set(key, value, expires)
+        except redis.ResponseError as error:
+            logger.warning("a result is not kept: %s", error)
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Nobody here waits for the result."""

@@ -1,4 +1,4 @@
-"""Malformed messages by the thousand into every queue of live workers: none dies, all are counted.
+"""Malformed messages by the thousand into each queue of live workers: none dies, all are counted.
 
 ``python -m tests.chaos.fuzz_messages 10000 [SEED]`` from the root of the repository.
 """
@@ -37,9 +37,8 @@ from sigmax_tasks.settings.layers import shipped_folder
 from tests.processes import await_workers, free_port, processes, redis_url, wait_until
 
 QUEUES = tuple(
-    f"{queue}:{priority}" if priority else queue
+    tuple(f"{queue}:{priority}" if priority else queue for priority in PRIORITY_STEPS)
     for queue in (CONTROL_QUEUE, RESEARCH_QUEUE)
-    for priority in PRIORITY_STEPS
 )
 RUN = "20250314-120000-0000000a"
 JUNK: tuple[Any, ...] = (
@@ -189,7 +188,7 @@ MAKERS: tuple[Make, ...] = (
 
 
 def fuzz(count: int, seed: int = 7, workers: int = 2, say: Callable[[str], None] = print) -> bool:
-    """Push ``count`` messages into each list of both queues; whether all is as it should be."""
+    """Push ``count`` messages into each queue, over its lists; whether all is as it should be."""
     rng = random.Random(seed)
     names: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="sigmax-fuzz-") as name, processes() as started:
@@ -203,15 +202,17 @@ def fuzz(count: int, seed: int = 7, workers: int = 2, say: Callable[[str], None]
         await_workers(url, workers)
         began = time.monotonic()
         with contextlib.closing(redis.Redis.from_url(url, decode_responses=True)) as client:
-            for queue in QUEUES:
-                for _ in range(0, count, 500):
+            for lists in QUEUES:
+                for first in range(0, count, 500):
                     with client.pipeline(transaction=False) as pipe:
-                        for make in rng.choices(MAKERS, k=min(500, count)):
+                        for make in rng.choices(MAKERS, k=min(500, count - first)):
                             names[make.__name__.strip("_")] += 1
-                            pipe.lpush(queue, make(rng))
+                            pipe.lpush(rng.choice(lists), make(rng))
                         pipe.execute()
             wait_until(
-                lambda: not any(client.llen(queue) for queue in QUEUES), 600, "an empty queue"
+                lambda: not any(client.llen(name) for lists in QUEUES for name in lists),
+                600,
+                "an empty queue",
             )
             # And into the channel of remote control, which each worker hears.
             wait_until(client.pubsub_numpat, 10, "remote control")
@@ -234,11 +235,11 @@ def fuzz(count: int, seed: int = 7, workers: int = 2, say: Callable[[str], None]
             left = {
                 key
                 for key in client.keys("*")
-                if key not in {REFUSED_KEY, "sigmax:workers", "sigmax:watch"}
+                if not key.startswith((REFUSED_KEY, "sigmax:worker", "sigmax:watch"))
                 and not key.startswith("_kombu.binding")
             }
             works = _one_run_works(url)
-    say(f"{sent} messages into {len(QUEUES)} lists in {seconds:.0f} s, seed {seed}")
+    say(f"{sent} messages into {len(QUEUES)} queues in {seconds:.0f} s, seed {seed}")
     say("sent    " + ", ".join(f"{many} {kind}" for kind, many in sorted(names.items())))
     say("counted " + ", ".join(f"{many} {reason}" for reason, many in sorted(by_reason.items())))
     total = sum(int(value) for value in by_reason.values())

@@ -314,6 +314,8 @@ def _await_run(pool: ChaosPool, run_id: str, tally: Tally) -> None:
     tally.complete += research.completed == research.total_tasks
     overrun = research.duration_seconds - DEADLINE_SECONDS
     tally.worst_overrun_seconds = max(tally.worst_overrun_seconds, overrun)
+    if overrun > 0:
+        tally.problems.append(f"{run_id}: {overrun:.1f} s late, ended by {record.finished_by}")
     with contextlib.closing(redis.Redis.from_url(pool.url, decode_responses=True)) as client:
         events = client.xrange(f"sigmax:ev:{run_id}")
         ends = [event for _, event in events if EventKind.RUN_FINISHED in event["e"]]

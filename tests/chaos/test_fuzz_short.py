@@ -11,4 +11,4 @@ pytestmark = pytest.mark.integration
 
 def test_malformed_messages_stop_no_worker_and_are_counted() -> None:
     said: list[str] = []
-    assert fuzz(25, workers=1, say=said.append), said
+    assert fuzz(150, workers=1, say=said.append), said

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import fakeredis
 import pytest
 import redis
+from celery import Celery
+from celery.backends.redis import RedisBackend
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,3 +157,18 @@ def test_the_backend_leaves_marked_tasks_alone(monkeypatch: pytest.MonkeyPatch) 
         backend.mark_as_done("id", "result", request)
         backend.on_chord_part_return(request, "FAILURE", ValueError("x"))
     assert asked == ["mark_as_done", "on_chord_part_return"], "only for the other request"
+
+
+def test_a_result_that_redis_has_no_room_for_ends_no_task(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Celery would not acknowledge its message, and the place it takes would be lost for good."""
+
+    def full(*_: object, **__: object) -> None:
+        raise redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'")
+
+    monkeypatch.setattr(RedisBackend, "_set", full)
+    app = Celery("test", broker="memory://", backend="cache+memory://")
+    backend = Backend(app=app, url="redis://127.0.0.1:1/0")
+    backend._set("celery-task-meta-x", "{}", 60)
+    assert "a result is not kept" in caplog.text
