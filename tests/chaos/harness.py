@@ -22,6 +22,8 @@ from pathlib import Path
 
 import psutil
 import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks.client import Client
@@ -316,8 +318,13 @@ def _await_run(pool: ChaosPool, run_id: str, tally: Tally) -> None:
     tally.worst_overrun_seconds = max(tally.worst_overrun_seconds, overrun)
     if overrun > 0:
         tally.problems.append(f"{run_id}: {overrun:.1f} s late, ended by {record.finished_by}")
-    with contextlib.closing(redis.Redis.from_url(pool.url, decode_responses=True)) as client:
+    # Redis may be away at this very moment.
+    patient = Retry(ConstantBackoff(0.25), 60)
+    with contextlib.closing(
+        redis.Redis.from_url(pool.url, decode_responses=True, retry=patient)
+    ) as client:
         events = client.xrange(f"sigmax:ev:{run_id}")
-        ends = [event for _, event in events if EventKind.RUN_FINISHED in event["e"]]
-        tally.duplicates += max(0, len(ends) - 1)
-        tally.late_work += sum(int(n) for n in client.hvals(f"chaos:late:{run_id}"))
+        late = client.hvals(f"chaos:late:{run_id}")
+    ends = [event for _, event in events if EventKind.RUN_FINISHED in event["e"]]
+    tally.duplicates += max(0, len(ends) - 1)
+    tally.late_work += sum(int(n) for n in late)
