@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,9 @@ from sigmax_tasks.models.research import Finding, ResearchInputs
 
 Research = Callable[[ResearchInputs], Finding]
 Needs = Callable[[str, tuple[str, ...]], tuple[DataNeed, ...]]
+
+# Python 3.11 counts the depth of a parse over all threads, and fails where two of them overlap.
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,11 @@ def _defined_names(module: str) -> frozenset[str] | None:
         return None
     if spec.origin is None or not spec.origin.endswith(".py"):
         return frozenset(dir(importlib.import_module(module)))
+    source = Path(spec.origin).read_text(encoding="utf-8")
+    with _PARSING:
+        body = ast.parse(source).body
     names: set[str] = set()
-    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+    for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):

@@ -24,6 +24,7 @@ from sigmax_tasks.journal import Journal
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import ProgressEvent
+from sigmax_tasks.refusals import DeadLetter
 from sigmax_tasks.settings import Settings
 from tests.unit.report.builders import START, make_dossier, make_record, story
 
@@ -127,6 +128,15 @@ class FakeClient:
 
     def spent_today(self) -> DaySpend:
         return DaySpend(Decimal("0.25"), Decimal("0.05"))
+
+    def refused(self) -> dict[str, int]:
+        return {"foreign": 3}
+
+    def count_dead(self) -> int:
+        return 0
+
+    def dead_letters(self, limit: int) -> tuple[DeadLetter, ...]:
+        return ()[:limit]
 
     def workers(self) -> tuple[str, ...]:
         return ("host-1:4242",)

@@ -203,6 +203,7 @@ def test_status_shows_workers_and_runs_without_the_password(
     assert as_json["runs"] == [{"run_id": NEW, "deadline_unix": 1_800_000_000.0}]
     assert as_json["broker"] == "redis://***@h/0"
     assert as_json["spent_today"] == {"spent_usd": 0.25, "reserved_usd": 0.05, "limit_usd": None}
+    assert as_json["refused_messages"] == {"foreign": 3}
     limited = run_sigmax(
         "status", "--broker", "redis://h", "--set", "performance.max_cost_per_day=2"
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +55,27 @@ def test_checking_does_not_import_the_handler() -> None:
     sys.modules.pop("sigmax_tasks.research.liquidity", None)
     check_handlers([with_handler("sigmax_tasks.research.liquidity:research")])
     assert "sigmax_tasks.research.liquidity" not in sys.modules
+
+
+def test_two_threads_never_parse_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [f"one_of_many_{number}:research" for number in range(4)]
+    for path in paths:
+        (tmp_path / f"{path.partition(':')[0]}.py").write_text("def research(inputs): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    at_it, most = [0], [0]
+    parse = ast.parse
+
+    def slow_parse(source: str) -> ast.Module:
+        at_it[0] += 1
+        most[0] = max(most[0], at_it[0])
+        time.sleep(0.02)
+        at_it[0] -= 1
+        return parse(source)
+
+    monkeypatch.setattr("sigmax_tasks.handlers.ast.parse", slow_parse)
+    with ThreadPoolExecutor(4) as pool:
+        checks = pool.map(lambda path: check_handlers([with_handler(path)]), paths)
+        assert list(checks) == [None] * len(paths)
+    assert most == [1]
