@@ -14,6 +14,7 @@ from sigmax_tasks.ids import check_run_id
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.settings.layers import environment
+from sigmax_tasks.whole_file import make_private
 
 DOSSIER_SUFFIX = ".dossier.gz"
 
@@ -40,7 +41,7 @@ class RunArchive:
     def prepare(self) -> None:
         """Make the folder, private to its user; :class:`ConfigurationError` if it cannot be."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._folder)
             if not os.access(self._folder, os.W_OK):
                 raise PermissionError(13, "not writable")
         except OSError as error:

@@ -19,6 +19,7 @@ from celery.beat import Scheduler
 
 from sigmax_tasks.errors import ConfigurationError
 from sigmax_tasks.timetable import check_source_root
+from sigmax_tasks.whole_file import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class FileScheduler(Scheduler):  # type: ignore[misc]  # Celery is untyped
             }
         )
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._path.parent)
             with tempfile.NamedTemporaryFile(
                 "w", dir=self._path.parent, prefix=".beat", suffix=".tmp", delete=False
             ) as file:

@@ -36,6 +36,7 @@ from sigmax_tasks.local_state import (
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import RunStore
 from sigmax_tasks.supervisor import Guardian, Service, Supervisor
+from sigmax_tasks.whole_file import make_private
 
 START_SECONDS = 60.0
 WORKER_GRACE_SECONDS = 10.0
@@ -213,7 +214,7 @@ def _celery(
 
 def _redis(port: int, password: str) -> Service:
     folder = cluster_folder() / "redis"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(folder)
     # The configuration goes through a pipe, so the password is in no process list.
     lines = (
         f"port {port}",

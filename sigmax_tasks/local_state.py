@@ -24,6 +24,7 @@ from sigmax_tasks.clock import Deadline
 from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import ConfigurationError, SigmaxError
 from sigmax_tasks.guardian import alive
+from sigmax_tasks.whole_file import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def _try_lock() -> Iterator[int | None]:
 
     folder = cluster_folder()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ConfigurationError(

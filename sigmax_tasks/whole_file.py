@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all."""
+"""Files that appear whole or not at all, and folders that are their user's alone."""
 
 from __future__ import annotations
 
@@ -17,3 +17,13 @@ def write_whole(path: Path, content: bytes) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             beside.unlink()
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder and what it lies in, open to this user only. Raises ``OSError``.
+
+    Folders that are there already stay as they are.
+    """
+    for missing in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)

@@ -10,7 +10,7 @@ from sigmax_tasks.archive import data_folder
 from sigmax_tasks.errors import ConfigurationError, EvaluationError
 from sigmax_tasks.evaluation.models import ChunkDecisions, TaskBlock
 from sigmax_tasks.evaluation.packing import join_packed, pack, pack_blocks, unpack
-from sigmax_tasks.whole_file import write_whole
+from sigmax_tasks.whole_file import make_private, write_whole
 
 
 def default_folder() -> Path:
@@ -30,7 +30,7 @@ class Kept:
         """Make the folders; :class:`ConfigurationError` where they cannot be made."""
         for folder in (self._findings, self._decisions):
             try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private(folder)
                 if not os.access(folder, os.W_OK):
                     raise PermissionError(13, "not writable")
             except OSError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sigmax_tasks.errors import EvaluationError
+from sigmax_tasks.whole_file import make_private
 
 _MOST_BYTES = 50_000_000
 
@@ -38,7 +39,7 @@ def note_variant(path: Path, new: Variant) -> tuple[int, float | None]:
     if (new.data, new.variant) not in known:
         line = json.dumps({"data": new.data, "variant": new.variant, "sharpe": new.sharpe})
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(path.parent)
             with path.open("a", encoding="utf-8") as ledger:
                 ledger.write(f"{line}\n")
         except OSError as error:

@@ -22,6 +22,7 @@ from sigmax_tasks.archive import data_folder
 from sigmax_tasks.errors import JournalError
 from sigmax_tasks.journal.home import JournalQuery
 from sigmax_tasks.models.journal import JournalEntry, Outcome
+from sigmax_tasks.whole_file import make_private
 
 FILE_NAME = "journal.jsonl"
 
@@ -178,7 +179,7 @@ class FileJournal:
         import fcntl  # not on Windows, where there are no private clusters that would write
 
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._path.parent)
             lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise self._problem("written", error) from error

@@ -61,3 +61,10 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be used"):
         RunArchive(tmp_path / "file" / "runs").prepare()
+
+
+def test_the_data_folder_is_its_users_alone_from_the_top(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "sigmax" / "runs"
+    RunArchive(folder).prepare()
+    made = (folder, folder.parent, folder.parent.parent)
+    assert [place.stat().st_mode & 0o777 for place in made] == [0o700] * 3
