@@ -178,7 +178,8 @@ def _task_costs(settings: Settings, chunks: Mapping[int, ChunkDecisions]) -> dic
     """Estimates of the catalogue, and the mean time of a finding here."""
     seconds: dict[str, float] = defaultdict(float)
     findings: dict[str, int] = defaultdict(int)
-    for chunk in chunks.values():
+    for number in sorted(chunks):  # the order of arrival would show in the last digit
+        chunk = chunks[number]
         for task_id, spent in chunk.task_seconds.items():
             seconds[task_id] += spent
             findings[task_id] += len(chunk.decisions)
