@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from sigmax_planner.errors import SigmaxError
 
 __all__ = [
+    "AllocationError",
     "BadPayloadError",
     "ClusterBusyError",
     "ClusterUnreachableError",
@@ -183,6 +184,10 @@ class ClusterBusyError(EngineError):
 
 class JournalError(EngineError):
     """The journal cannot be read or written."""
+
+
+class AllocationError(SigmaxError):
+    """The decisions of a watchlist stand, and how they share the equity cannot be worked out."""
 
 
 class EvaluationError(SigmaxError):

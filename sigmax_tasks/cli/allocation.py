@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from itertools import chain
 
@@ -10,13 +11,22 @@ from sigmax_tasks.errors import RunNotFoundError
 from sigmax_tasks.models.allocation import Allocation
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.settings import Settings
-from sigmax_tasks.stages.allocate import allocate, daily_closes
-from sigmax_tasks.stages.covariance import DailyCloses
+
+
+def prepare_allocation() -> None:
+    """Import what shares out: a second of scikit-learn that is better spent while workers work."""
+    importlib.import_module("sigmax_tasks.stages.allocate")
 
 
 def allocation_of(client: Client, settings: Settings, records: Sequence[RunRecord]) -> Allocation:
-    """Reads the candles that the runs with a position were given; a run without counts as such."""
-    closes: dict[str, DailyCloses] = {}
+    """Reads the candles that the runs with a position were given; a run without counts as such.
+
+    Raises :class:`AllocationError`.
+    """
+    # scikit-learn and scipy; a decision on one symbol shares nothing.
+    from sigmax_tasks.stages.allocate import allocate, daily_closes
+
+    closes = {}
     for record in records:
         symbol = record.decision.symbol
         if record.decision.size_fraction <= 0:

@@ -10,7 +10,7 @@ from rich.text import Text
 from sigmax_tasks.cli.exit import ExitCode, exit_code_of, worst
 from sigmax_tasks.cli.following import RunEnd
 from sigmax_tasks.cli.group import print_error
-from sigmax_tasks.errors import EngineError
+from sigmax_tasks.errors import AllocationError, EngineError
 from sigmax_tasks.models.allocation import Allocation
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.report.allocation_view import allocation_view
@@ -81,7 +81,10 @@ class DecisionPrinter:
             return None
         try:
             return self._allocate(records)
-        except EngineError as error:  # the decisions are there; what is missing is said
+        except (
+            AllocationError,
+            EngineError,
+        ) as error:  # the decisions are there; what is missing is said
             self._terminal.log(f"no allocation: {error}")
             return None
 

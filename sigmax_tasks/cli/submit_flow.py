@@ -10,7 +10,7 @@ from functools import partial
 
 from sigmax_planner.models import AnalysisRequest, ResearchPlan
 from sigmax_tasks import clock
-from sigmax_tasks.cli.allocation import allocation_of
+from sigmax_tasks.cli.allocation import allocation_of, prepare_allocation
 from sigmax_tasks.cli.data_server import data_server
 from sigmax_tasks.cli.exit import ExitCode
 from sigmax_tasks.cli.export_flow import Target, check_target, export_finished
@@ -223,6 +223,8 @@ class _Job:
             )
             self._tell_of([run.plan for run in runs])
             self._show_header(runs)
+            if len(runs) > 1:
+                prepare_allocation()
             follower = Follower(
                 self.client,
                 [RunProgress.of_plan(run.run_id, run.plan) for run in runs],

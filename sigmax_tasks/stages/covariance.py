@@ -1,9 +1,10 @@
-"""How returns move together: covariance shrunk towards a constant correlation.
+"""How daily returns move together: their covariance, and correlations that are safe to size by.
 
-Ledoit, O. and Wolf, M. (2004), Honey, I shrunk the sample covariance matrix, Journal of Portfolio
-Management 30(4): delta x F + (1 - delta) x S, where F keeps the variances of the sample S and puts
-the mean correlation in the place of each, and delta = max(0, min(1, (pi - rho) / gamma / T)). The
-formulas are of the paper's appendix, with sums over T observations in place of T - 1.
+Correlations are estimated from standardised returns with the shrinkage of Ledoit and Wolf (2004, A
+well-conditioned estimator for large-dimensional covariance matrices), as scikit-learn has it: a
+part delta of each goes, and what is left is an invertible matrix also for more symbols than days.
+Standardised, because the estimator pulls variances to their mean, and those of coins differ much.
+The covariance is left as it was seen: for positions that are given, it is unbiased.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.covariance import empirical_covariance, ledoit_wolf
 
 DAYS_A_YEAR = 365
 LEAST_RETURNS = 30
@@ -24,10 +26,16 @@ DailyCloses = Sequence[tuple[int, float]]
 
 @dataclass(frozen=True)
 class Covariance:
-    """Annual covariance of ``symbols``; ``shrinkage`` is delta, ``days`` the returns behind it."""
+    """Of ``symbols``, in ascending order.
+
+    ``annual`` is the covariance as it was seen, ``correlations`` are shrunk, ``shrinkage`` is
+    delta, and ``days`` counts the returns behind it. The correlation with a price that never moved
+    is 0.
+    """
 
     symbols: tuple[str, ...]
     annual: NDArray[np.float64]
+    correlations: NDArray[np.float64]
     shrinkage: float
     days: int
 
@@ -38,43 +46,36 @@ def covariance_of(closes: Mapping[str, DailyCloses], days: int) -> Covariance | 
     The symbol with the shortest history is left out while the common history is too short; None
     where no symbol is left.
     """
-    histories = {symbol: dict(rows) for symbol, rows in closes.items()}
+    histories = {symbol: dict(closes[symbol]) for symbol in sorted(closes)}
     while histories:
         common = sorted(set.intersection(*(set(rows) for rows in histories.values())))
         common = common[-(days + 1) :]
         if len(common) > LEAST_RETURNS:
             prices = np.array([[rows[day] for day in common] for rows in histories.values()])
             if bool((prices > 0).all()):
-                returns = prices[:, 1:] / prices[:, :-1] - 1.0
-                shrunk, delta = shrink(returns.T)
-                return Covariance(tuple(histories), shrunk * DAYS_A_YEAR, delta, len(common) - 1)
+                returns = (prices[:, 1:] / prices[:, :-1] - 1.0).T
+                correlations, delta = shrunk_correlations(returns)
+                return Covariance(
+                    symbols=tuple(histories),
+                    annual=empirical_covariance(returns) * DAYS_A_YEAR,
+                    correlations=correlations,
+                    shrinkage=delta,
+                    days=len(returns),
+                )
         shortest = min(histories, key=lambda symbol: (len(histories[symbol]), symbol))
         del histories[shortest]
     return None
 
 
-def shrink(returns: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Shrunk covariance and delta of ``returns``, one row per time and one column per asset."""
-    count, assets = returns.shape
+def shrunk_correlations(returns: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Correlations and delta of ``returns``, one row per time and one column per asset."""
     centred = returns - returns.mean(axis=0)
-    sample = centred.T @ centred / count
-    deviations = np.sqrt(np.diag(sample))
-    if assets == 1 or bool((deviations == 0).any()):
-        return sample, 0.0
-    outer = np.outer(deviations, deviations)
-    correlations = sample / outer
-    mean_correlation = (correlations.sum() - assets) / (assets * (assets - 1))
-    target = mean_correlation * outer
-    np.fill_diagonal(target, np.diag(sample))
-    gamma = float(((target - sample) ** 2).sum())
-    if gamma <= 1e-24 * float((sample**2).sum()):
-        return sample, 0.0
-    squares = centred**2
-    pi_matrix = squares.T @ squares / count - sample**2
-    # theta[i, j] is the asymptotic covariance of sample[i, i] and sample[i, j].
-    theta = (centred**3).T @ centred / count - np.diag(sample)[:, None] * sample
-    np.fill_diagonal(theta, 0.0)
-    ratio = deviations[None, :] / deviations[:, None]
-    rho = float(np.trace(pi_matrix)) + mean_correlation * float((ratio * theta).sum())
-    delta = float(min(1.0, max(0.0, (float(pi_matrix.sum()) - rho) / gamma / count)))
-    return delta * target + (1.0 - delta) * sample, delta
+    deviations = np.sqrt((centred**2).mean(axis=0))
+    standard = np.divide(centred, deviations, out=np.zeros_like(centred), where=deviations > 0)
+    shrunk, delta = ledoit_wolf(standard, assume_centered=True)
+    # A price that never moved leaves the mean variance below 1, so that the diagonal is not all 1.
+    own = np.sqrt(np.diag(shrunk))
+    scale = np.outer(own, own)
+    correlations = np.divide(shrunk, scale, out=np.zeros_like(shrunk), where=scale > 0)
+    np.fill_diagonal(correlations, 1.0)
+    return correlations, float(delta)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from sigmax_tasks.stages.covariance import (
     LEAST_RETURNS,
     DailyCloses,
     covariance_of,
-    shrink,
+    shrunk_correlations,
 )
 from tests.unit.report.builders import make_decision
 from tests.unit.stages.builders import lineage, policy
@@ -90,18 +91,19 @@ def test_two_independent_prices_keep_their_sizes() -> None:
 
 
 def test_half_correlated_prices_of_equal_risk_get_two_thirds_each() -> None:
-    # x + y and x - y / 3 ... : returns of a common and an own part with correlation 0.5
-    common = np.array(UP_DOWN)
-    own = np.array(TWO_TWO)
+    """w0 / (1 + c), with the correlation of 0.5 of a common and an own part."""
+    common, own = np.array(UP_DOWN), np.array(TWO_TWO)
     third = np.array([*([0.02] * 4), *([-0.02] * 4)] * 10)
-    a = (common + own) / 2
-    b = (common + third) / 2
+    a, b = (common + own) / 2, (common + third) / 2
     closes = {"A/USDT": history(list(a)), "B/USDT": history(list(b))}
-    (first, second), _ = fractions(
+    (first, second), found = fractions(
         decision("A/USDT", 0.09), decision("B/USDT", 0.09), closes=closes, rules=loose()
     )
-    assert first == pytest.approx(0.09 / 1.5, rel=0.01)
-    assert second == pytest.approx(0.09 / 1.5, rel=0.01)
+    _, delta = shrunk_correlations(np.column_stack([a, b]))
+    assert 0 < delta < 0.1
+    assert first == pytest.approx(0.09 / (1 + 0.5 * (1 - delta)))
+    assert second == pytest.approx(first)
+    assert f"shrinkage {delta:.2f}): {first + second:.2%} in place of 18.00%" in found.steps[1]
 
 
 def test_a_long_and_a_short_that_move_together_do_not_crowd_each_other() -> None:
@@ -119,11 +121,15 @@ def test_a_long_and_a_short_that_move_together_do_not_crowd_each_other() -> None
 def test_a_small_position_hardly_crowds_a_large_one() -> None:
     closes = {"A/USDT": history(UP_DOWN), "B/USDT": history(UP_DOWN)}
     (large, small), _ = fractions(
-        decision("A/USDT", 0.10), decision("B/USDT", 0.01), closes=closes, rules=loose()
+        decision("A/USDT", 0.10),
+        decision("B/USDT", 0.01),
+        closes=closes,
+        rules=loose(min_size_fraction=0.0005),
     )
-    # 1 + min(1, 0.01 / 0.10) and 1 + min(1, 0.10 / 0.01)
-    assert large == pytest.approx(0.10 / 1.1)
-    assert small == pytest.approx(0.01 / 2)
+    # As one: x = r^2 / sqrt(sum of r^2), k = (sum of r^3) / (sum of r^2)^1.5.
+    part = (0.10**3 + 0.01**3) / (0.10**2 + 0.01**2) ** 2
+    assert large == pytest.approx(0.10**2 * part)
+    assert small == pytest.approx(0.01**2 * part)
 
 
 def test_without_returns_positions_count_as_one() -> None:
@@ -147,9 +153,12 @@ def test_one_symbol_with_a_short_history_does_not_spoil_the_others() -> None:
     (a, b, c), _ = fractions(
         *(decision(f"{name}/USDT", 0.06, **risk) for name in "ABC"), closes=closes, rules=loose()
     )
-    assert a == pytest.approx(0.06 / 2, rel=0.02), "independent of B, as one with C"
-    assert b == pytest.approx(0.06 / 2, rel=0.02)
-    assert c == pytest.approx(0.06 / 3, rel=0.02)
+    # a (a + c) = 1 and c (2 a + c) = 1 give a^2 = (sqrt(5) - 1) / 2; and k = (2 a + c) / 3.
+    x = math.sqrt((math.sqrt(5) - 1) / 2)
+    y = 1 / x - x
+    assert a == pytest.approx(0.06 * x * (2 * x + y) / 3, rel=1e-4), "not like B, as one with C"
+    assert b == pytest.approx(a, rel=1e-4)
+    assert c == pytest.approx(0.06 * y * (2 * x + y) / 3, rel=1e-4)
 
 
 def test_the_sum_stays_within_the_cap_on_all_positions() -> None:
@@ -184,13 +193,39 @@ def test_no_position_is_larger_than_its_own_cap() -> None:
     assert sizes == pytest.approx([0.05])
 
 
-def test_what_is_too_small_is_not_taken() -> None:
+def test_what_is_too_small_is_not_taken_and_makes_room() -> None:
     sizes, found = fractions(
         decision("A/USDT", 0.10), decision("B/USDT", 0.003), closes={}, rules=loose()
     )
-    assert sizes[1] == 0.0
-    assert found.shares[0].of_total == 1.0
-    assert any(step.startswith("B/USDT: 0.15% is below the minimum") for step in found.steps)
+    assert sizes == [0.10, 0.0]
+    assert [share.of_total for share in found.shares] == [1.0, 0.0]
+    assert any(
+        step.startswith("B/USDT: 0.01% is below the minimum of 0.20%") for step in found.steps
+    )
+    nothing, all_small = fractions(
+        decision("A/USDT", 0.003), decision("B/USDT", 0.003), closes={}, rules=loose()
+    )
+    assert nothing == [0.0, 0.0]
+    assert (all_small.total_fraction, all_small.volatility_annual) == (0.0, None)
+
+
+def test_a_volatility_of_nothing_known_counts_as_the_largest() -> None:
+    """Two as one, of which the unknown one counts as no calmer than the other."""
+    sizes, found = fractions(
+        decision("A/USDT", 0.08, realised_volatility_annual=0.5),
+        decision("B/USDT", 0.08, realised_volatility_annual=None),
+        closes={},
+        rules=loose(),
+    )
+    assert sizes == pytest.approx([0.04, 0.04])
+    assert found.volatility_annual == pytest.approx(0.08 * 0.5)
+    without, unmeasured = fractions(
+        *(decision(f"{name}/USDT", 0.08, realised_volatility_annual=None) for name in "AB"),
+        closes={},
+        rules=loose(),
+    )
+    assert without == pytest.approx([0.04, 0.04])
+    assert unmeasured.volatility_annual is None
 
 
 def test_hold_gets_nothing_and_only_holds_say_so() -> None:
@@ -204,32 +239,57 @@ def test_hold_gets_nothing_and_only_holds_say_so() -> None:
     assert found.share_of("X/USDT") is None
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    sizes=st.lists(st.floats(0.001, 0.25), min_size=1, max_size=6),
-    seed=st.integers(0, 10_000),
-    shorts=st.integers(0, 63),
-)
-def test_limits_hold_whatever_the_market(sizes: list[float], seed: int, shorts: int) -> None:
+def market_of(
+    sizes: list[float], seed: int, shorts: int
+) -> tuple[list[Decision], dict[str, DailyCloses]]:
+    """Decisions on prices with a part in common."""
     draw = np.random.default_rng(seed)
     market = draw.normal(0, 0.03, 60)
-    decisions, closes = [], {}
+    decisions: list[Decision] = []
+    closes: dict[str, DailyCloses] = {}
     for number, size in enumerate(sizes):
         symbol = f"S{number}/USDT"
         side = Action.SELL if shorts >> number & 1 else Action.BUY
         decisions.append(decision(symbol, size, side))
         closes[symbol] = history(list(market * draw.uniform(-1, 1) + draw.normal(0, 0.02, 60)))
+    return decisions, closes
+
+
+MARKETS = {
+    "sizes": st.lists(st.floats(0.001, 0.25), min_size=1, max_size=6),
+    "seed": st.integers(0, 10_000),
+    "shorts": st.integers(0, 63),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(**MARKETS)
+def test_limits_hold_whatever_the_market(sizes: list[float], seed: int, shorts: int) -> None:
+    decisions, closes = market_of(sizes, seed, shorts)
     rules = policy()
     found = allocate(decisions, closes, rules)
     assert found == allocate(decisions, closes, rules)
     assert found.total_fraction <= rules.sizing.max_total_fraction + 1e-9
     for share, size in zip(found.shares, sizes, strict=True):
-        assert 0.0 <= share.fraction <= size + 1e-9
+        assert 0.0 <= share.fraction <= size
+        assert share.fraction == 0 or share.fraction >= rules.sizing.min_size_fraction
     target = rules.profiles["balanced"].volatility_target_annual
-    dropped = any("no position" in step for step in found.steps)
-    assert found.volatility_annual is not None
-    # Dropping a small hedge may lift the volatility by a little.
-    assert found.volatility_annual <= target * (1.05 if dropped else 1 + 1e-9)
+    assert (found.volatility_annual is None) == (found.total_fraction == 0)
+    assert (found.volatility_annual or 0.0) <= target * (1 + 1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(**MARKETS, random=st.randoms(use_true_random=False))
+def test_the_order_of_the_symbols_changes_nothing(
+    sizes: list[float], seed: int, shorts: int, random: Random
+) -> None:
+    decisions, closes = market_of(sizes, seed, shorts)
+    found = allocate(decisions, closes, policy())
+    mixed = random.sample(decisions, len(decisions))
+    other = allocate(mixed, {d.symbol: closes[d.symbol] for d in reversed(mixed)}, policy())
+    assert [other.share_of(d.symbol) for d in decisions] == list(found.shares)
+    assert other.steps == found.steps
+    assert other.volatility_annual == found.volatility_annual
 
 
 def test_the_shrinkage_is_that_of_the_paper() -> None:
@@ -237,37 +297,30 @@ def test_the_shrinkage_is_that_of_the_paper() -> None:
     draw = np.random.default_rng(3)
     returns = draw.normal(0, 1, (50, 4)) @ draw.normal(0, 0.02, (4, 4))
     count, assets = returns.shape
-    y = returns - returns.mean(axis=0)
-    s = [[sum(y[t, i] * y[t, j] for t in range(count)) / count for j in range(assets)]
-         for i in range(assets)]  # fmt: skip
-    r = [[s[i][j] / math.sqrt(s[i][i] * s[j][j]) for j in range(assets)] for i in range(assets)]
-    mean = 2 / ((assets - 1) * assets) * sum(
-        r[i][j] for i in range(assets - 1) for j in range(i + 1, assets)
-    )  # fmt: skip
-    f = [[s[i][i] if i == j else mean * math.sqrt(s[i][i] * s[j][j]) for j in range(assets)]
-         for i in range(assets)]  # fmt: skip
-
-    def theta(k: int, i: int, j: int) -> float:
-        return sum(
-            (y[t, k] ** 2 - s[k][k]) * (y[t, i] * y[t, j] - s[i][j]) for t in range(count)
-        ) / count  # fmt: skip
-
-    pi = [[sum((y[t, i] * y[t, j] - s[i][j]) ** 2 for t in range(count)) / count
-           for j in range(assets)] for i in range(assets)]  # fmt: skip
-    rho = sum(pi[i][i] for i in range(assets)) + sum(
-        mean / 2 * (
-            math.sqrt(s[j][j] / s[i][i]) * theta(i, i, j)
-            + math.sqrt(s[i][i] / s[j][j]) * theta(j, i, j)
-        )
-        for i in range(assets) for j in range(assets) if i != j
-    )  # fmt: skip
-    gamma = sum((f[i][j] - s[i][j]) ** 2 for i in range(assets) for j in range(assets))
-    kappa = (sum(map(sum, pi)) - rho) / gamma
-    delta = max(0.0, min(kappa / count, 1.0))
+    pairs = [(i, j) for i in range(assets) for j in range(assets)]
+    y = [
+        [(returns[t, i] - returns[:, i].mean()) / returns[:, i].std() for i in range(assets)]
+        for t in range(count)
+    ]
+    s = {(i, j): sum(row[i] * row[j] for row in y) / count for i, j in pairs}
+    d = sum((s[i, j] - (i == j)) ** 2 for i, j in pairs)
+    b = sum((row[i] * row[j] - s[i, j]) ** 2 for row in y for i, j in pairs) / count**2
+    delta = min(b, d) / d
     assert 0 < delta < 1
-    found, shrinkage = shrink(returns)
+    found, shrinkage = shrunk_correlations(returns)
     assert shrinkage == pytest.approx(delta)
-    assert found == pytest.approx(delta * np.array(f) + (1 - delta) * np.array(s))
+    for i, j in pairs:
+        assert found[i, j] == pytest.approx(1.0 if i == j else (1 - delta) * s[i, j])
+
+
+def test_a_price_that_never_moved_is_like_no_other() -> None:
+    returns = np.column_stack([UP_DOWN, np.zeros(80), UP_DOWN, np.array(UP_DOWN) * -3])
+    found, _ = shrunk_correlations(returns)
+    assert found[1] == pytest.approx([0, 1, 0, 0])
+    assert found[0, 2] == pytest.approx(-found[0, 3])
+    assert found[0, 2] > 0.9
+    one, delta = shrunk_correlations(returns[:, :1])
+    assert (one, delta) == (np.array([[1.0]]), 0.0)
 
 
 def test_histories_are_matched_by_day() -> None:
@@ -277,6 +330,8 @@ def test_histories_are_matched_by_day() -> None:
     assert found is not None
     assert found.symbols == ("A/USDT", "B/USDT")
     assert found.days == 40
+    rows = np.array(UP_DOWN[40:]), np.array(TWO_TWO[40:])
+    assert found.annual == pytest.approx(np.cov(rows, bias=True) * DAYS_A_YEAR)
     assert covariance_of({"A/USDT": long[:LEAST_RETURNS]}, days=40) is None
     assert covariance_of({}, days=40) is None
 
