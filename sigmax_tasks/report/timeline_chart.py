@@ -15,9 +15,11 @@ from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
 from sigmax_tasks.report.numbers import seconds_text
 from sigmax_tasks.report.order_words import batch_word, by_critical_path
-from sigmax_tasks.report.svg import Drawing, Scale, round_values
+from sigmax_tasks.report.row_chart import RowChart, RowSizes
+from sigmax_tasks.report.svg import Scale
 
-_NARROW = 560
+_NARROW = RowSizes(row=36, left=4, right=8, margin=24)
+_WIDE = RowSizes(row=28, left=150, right=84, margin=24)
 
 
 @dataclass(frozen=True)
@@ -111,107 +113,65 @@ def timeline(record: RunRecord, outcomes: Sequence[TaskOutcome]) -> Timeline:
 
 
 def timeline_chart(model: Timeline, width: float) -> Markup:
-    narrow = width < _NARROW
-    font = 11 if narrow else 13
-    left, right = (4.0, 8.0) if narrow else (150.0, 84.0)
-    row = 36.0 if narrow else 28.0
-    top, bottom = 24.0, 24.0
-    height = top + row * len(model.bars) + bottom
     title = "Tasks in time, by batch" if model.banded else "Tasks in time, by start"
-    picture = Drawing(width, height, title, class_="chart")
-    scale = Scale(0.0, model.end, left, width - right)
-    foot = height - bottom
-    for value in round_values(0.0, model.end, 4 if narrow else 8):
-        x = scale(value)
-        picture.line(x, top, x, foot, class_="grid")
-        picture.text(
-            x,
-            foot + 16,
-            f"{value:g} s",
-            class_="axis",
-            text_anchor="start" if value == 0 else "middle" if x < width - 24 else "end",
-            font_size=font - 1,
-        )
+    chart = RowChart(title, width, len(model.bars), narrow=_NARROW, wide=_WIDE)
+    scale = chart.scale(0.0, model.end)
+    chart.grid(scale, lambda value: f"{value:g} s")
     if model.banded:
-        _batches(picture, model, scale, top, row, font)
+        _batches(chart, model, scale)
     for number, bar in enumerate(model.bars):
-        y = top + number * row
-        _draw_bar(picture, bar, scale, y, row, left, font, word=model.word, narrow=narrow)
-    x = scale(model.end)
-    picture.line(x, top - 8, x, foot, class_="threshold")
-    picture.text(x, 12, "decision", class_="axis strong", text_anchor="end", font_size=font - 1)
-    return picture.markup()
+        _draw_bar(chart, number, bar, scale, word=model.word)
+    x, words = scale(model.end), "decision"
+    chart.picture.line(x, chart.top - 8, x, chart.foot, class_="threshold")
+    chart.picture.text(
+        x, 12, words, class_="axis strong", text_anchor="end", font_size=chart.font - 1
+    )
+    return chart.picture.markup()
 
 
 def _short_seconds(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 10 else seconds_text(seconds)
 
 
-def _batches(
-    picture: Drawing, model: Timeline, scale: Scale, top: float, row: float, font: float
-) -> None:
+def _batches(chart: RowChart, model: Timeline, scale: Scale) -> None:
+    picture = chart.picture
     free = 0.0  # from where on there is room for another label
     for batch in sorted({bar.batch for bar in model.bars}):
         numbers = [i for i, bar in enumerate(model.bars) if bar.batch == batch]
         members = [model.bars[i] for i in numbers]
         start = scale(min(bar.start for bar in members))
         stop = scale(max(bar.end for bar in members))
-        y = top + numbers[0] * row
-        height = row * len(numbers)
+        y, height = chart.row(numbers[0]), chart.sizes.row * len(numbers)
         picture.rect(0, y, picture.width, height, class_="stripe" if batch % 2 else "stripe odd")
         picture.rect(start, y, max(stop - start, 2), height, class_="batch")
         if free <= start < picture.width - 100:
             words = f"batch {batch}"
-            picture.text(start, 12, words, class_="axis strong", font_size=font - 1)
+            picture.text(start, 12, words, class_="axis strong", font_size=chart.font - 1)
             free = start + 52
 
 
-def _draw_bar(
-    picture: Drawing,
-    bar: TimelineBar,
-    scale: Scale,
-    y: float,
-    row: float,
-    left: float,
-    font: float,
-    *,
-    word: str,
-    narrow: bool,
-) -> None:
+def _draw_bar(chart: RowChart, number: int, bar: TimelineBar, scale: Scale, *, word: str) -> None:
     start, end = scale(bar.start), scale(bar.end)
-    bar_top, height = (y + 17, row - 22) if narrow else (y + 6, row - 12)
     words = _short_seconds(bar.duration_seconds)
     if bar.status is not TaskStatus.COMPLETED:
         words = f"{bar.status}, {words}" if bar.duration_seconds else str(bar.status)
-    critical = " strong" if bar.critical else ""
-    if narrow:
-        picture.text(left, y + 13, bar.task_id, class_=f"name{critical}", font_size=font)
-        picture.text(
-            picture.width - 6, y + 13, words, class_="value", text_anchor="end", font_size=font
-        )
-    else:
-        picture.text(
-            left - 14,
-            y + row / 2 + 4,
-            bar.task_id,
-            class_=f"name{critical}",
-            text_anchor="end",
-            font_size=font,
-        )
-    kind = f"task-bar {bar.status}" + (" critical" if bar.critical else "")
-    shape = picture.rect(start, bar_top, max(end - start, 3), height, rx=2, class_=kind)
-    picture.note(
-        shape,
+    chart.name(number, bar.task_id, strong=bar.critical)
+    kinds = ["task-bar", bar.status, *(["critical"] if bar.critical else [])]
+    chart.picture.note(
+        chart.bar(number, start, max(end, start + 3), kinds),
         f"{bar.task_id}: {bar.status}, {bar.start:.3f} s to {bar.end:.3f} s, {word} {bar.batch}",
     )
-    if not narrow:
-        # Behind the bar, or in front of it where the bar ends too far right.
-        behind = end + 60 < picture.width
-        picture.text(
-            end + 8 if behind else start - 8,
-            y + row / 2 + 4,
-            words,
-            class_="value",
-            text_anchor="start" if behind else "end",
-            font_size=font - 1,
-        )
+    width = chart.picture.width
+    # Behind the bar, in front of it where the bar ends too far right, above it where it is narrow.
+    behind = end + 60 < width
+    x, y = end + 8 if behind else start - 8, chart.line_of(number)
+    if chart.narrow:
+        behind, x, y = False, width - 6, chart.row(number) + 13
+    chart.picture.text(
+        x,
+        y,
+        words,
+        class_="value",
+        text_anchor="start" if behind else "end",
+        font_size=chart.font - (not chart.narrow),
+    )

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from sigmax_tasks.models.decision import Analysis
-from sigmax_tasks.report.svg import Drawing, Scale, number_text, polyline, round_values
+from sigmax_tasks.report.row_chart import RowChart, RowSizes
+from sigmax_tasks.report.svg import Drawing, Scale, number_text, polyline
 
-_NARROW = 560
+_NARROW = RowSizes(row=38, left=4, right=60, margin=22)
+_WIDE = RowSizes(row=30, left=150, right=86, margin=26)
 
 
 @dataclass(frozen=True)
@@ -59,79 +61,48 @@ def waterfall_steps(analysis: Analysis) -> tuple[Step, ...]:
 
 def waterfall_chart(steps: Sequence[Step], threshold: float | None, width: float) -> Markup:
     """``threshold`` is the score from which on the profile acts, either way; None is unknown."""
-    narrow = width < _NARROW
-    font = 11 if narrow else 13
-    left, right = (4, 60) if narrow else (150, 86)
-    row = 38 if narrow else 30
-    top, bottom = (22, 22) if narrow else (26, 26)
-    height = top + row * len(steps) + bottom
+    title = "Contributions of the tasks to the score"
+    chart = RowChart(title, width, len(steps), narrow=_NARROW, wide=_WIDE)
     ends = [value for step in steps for value in (step.start, step.end)]
     reach = max([abs(value) for value in ends] + [threshold or 0.0]) or 0.1
     low = min([*ends, -(threshold or reach)]) - reach * 0.08
     high = max([*ends, threshold or reach]) + reach * 0.08
-    scale = Scale(low, high, left, width - right)
-    picture = Drawing(width, height, "Contributions of the tasks to the score", class_="chart")
-    for value in round_values(low, high, 4 if narrow else 8):
-        x = scale(value)
-        picture.line(x, top, x, height - bottom, class_="base" if abs(value) < 1e-9 else "grid")
-        words = f"{value:+.2f}" if abs(value) > 1e-9 else "0"
-        edge = "start" if x < 18 else "end" if x > width - 18 else "middle"
-        picture.text(
-            x, height - bottom + 15, words, class_="axis", text_anchor=edge, font_size=font - 1
-        )
-    for sign, name in ((-1, "SELL"), (1, "BUY")):
-        if threshold is None:
-            break
-        x = scale(sign * threshold)
-        picture.line(x, top - 6, x, height - bottom, class_="threshold")
-        words = name if narrow else f"{name} from {sign * threshold:+.2f}"
-        anchor = "start" if sign > 0 else "end"
-        place = x + sign * 4
-        if not 60 < x < width - 60:
-            anchor, place = ("end", width - 2) if sign > 0 else ("start", 2.0)
-        picture.text(
-            place,
-            top - 8,
-            words,
-            class_="axis strong",
-            text_anchor=anchor,
-            font_size=font - 1,
-        )
+    scale = chart.scale(low, high)
+    chart.grid(scale, lambda value: f"{value:+.2f}" if abs(value) > 1e-9 else "0", base=True)
+    if threshold is not None:
+        for sign, name in ((-1, "SELL"), (1, "BUY")):
+            _draw_threshold(chart, scale(sign * threshold), sign, name, threshold)
     for number, step in enumerate(steps):
-        _draw_step(picture, step, scale, top + number * row, row, left, font, narrow=narrow)
-        after = steps[number + 1] if number + 1 < len(steps) else None
-        if after is not None:
-            x = scale(step.end)
-            y = top + number * row + row - (6 if narrow else 7)
-            picture.line(x, y, x, y + (24 if narrow else 14), class_="link")
-    return picture.markup()
+        _draw_step(chart, number, step, scale)
+        if number + 1 < len(steps):
+            x, y = scale(step.end), chart.row(number + 1) - (6 if chart.narrow else 7)
+            chart.picture.line(x, y, x, y + (24 if chart.narrow else 14), class_="link")
+    return chart.picture.markup()
 
 
-def _draw_step(
-    picture: Drawing,
-    step: Step,
-    scale: Scale,
-    y: float,
-    row: float,
-    left: float,
-    font: float,
-    *,
-    narrow: bool,
-) -> None:
-    strong = " strong" if step.kind == "total" else ""
-    bar_top, bar = (y + 18, row - 24) if narrow else (y + 7, row - 14)
-    if narrow:
-        picture.text(left, y + 13, step.label, class_=f"name{strong}", font_size=font)
-    else:
-        picture.text(
-            left - 14,
-            y + row / 2 + 4,
-            step.label,
-            class_=f"name{strong}",
-            text_anchor="end",
-            font_size=font,
-        )
+def _draw_threshold(chart: RowChart, x: float, sign: int, name: str, threshold: float) -> None:
+    width = chart.picture.width
+    chart.picture.line(x, chart.top - 6, x, chart.foot, class_="threshold")
+    anchor = "start" if sign > 0 else "end"
+    place = x + sign * 4
+    if not 60 < x < width - 60:
+        anchor, place = ("end", width - 2) if sign > 0 else ("start", 2.0)
+    chart.picture.text(
+        place,
+        chart.top - 8,
+        name if chart.narrow else f"{name} from {sign * threshold:+.2f}",
+        class_="axis strong",
+        text_anchor=anchor,
+        font_size=chart.font - 1,
+    )
+
+
+def _draw_step(chart: RowChart, number: int, step: Step, scale: Scale) -> None:
+    total = step.kind == "total"
+    chart.name(number, step.label, strong=total)
     start, end = scale(step.start), scale(step.end)
+    if abs(end - start) < 1.5:
+        start, end = min(start, end), min(start, end) + 1.5
     side = (
         "none"
         if abs(step.change) < 5e-5 or step.kind == "other"
@@ -139,22 +110,17 @@ def _draw_step(
         if step.change > 0
         else "down"
     )
-    shape = picture.rect(
-        min(start, end),
-        bar_top,
-        max(abs(end - start), 1.5),
-        bar,
-        rx=2,
-        class_=f"bar {side} {step.kind}",
+    chart.picture.note(
+        chart.bar(number, start, end, ("bar", side, step.kind)),
+        f"{step.label}: {step.value_text}",
     )
-    picture.note(shape, f"{step.label}: {step.value_text}")
-    picture.text(
-        picture.width - 4,
-        y + 13 if narrow else y + row / 2 + 4,
+    chart.picture.text(
+        chart.picture.width - 4,
+        chart.row(number) + 13 if chart.narrow else chart.line_of(number),
         step.value_text,
-        class_=f"value {side}{strong}",
+        class_=f"value {side}" + (" strong" if total else ""),
         text_anchor="end",
-        font_size=font,
+        font_size=chart.font,
     )
 
 
