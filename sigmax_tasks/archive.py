@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from sigmax_tasks.ids import check_run_id
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.settings.layers import environment
-from sigmax_tasks.whole_file import make_private
+from sigmax_tasks.whole_file import make_private, write_whole
 
 DOSSIER_SUFFIX = ".dossier.gz"
 
@@ -56,18 +55,13 @@ class RunArchive:
         record = dossier.record
         path = self._folder / f"{check_run_id(record.run_id)}.json"
         text = dossier.model_dump_json(exclude_computed_fields=True)
-        self._write(path.with_suffix(DOSSIER_SUFFIX), gzip.compress(text.encode(), 6))
-        self._write(path, record.model_dump_json(exclude_computed_fields=True).encode())
+        packed = gzip.compress(text.encode(), 6)
+        write_whole(path.with_suffix(DOSSIER_SUFFIX), packed, private=True)
+        shown = record.model_dump_json(exclude_computed_fields=True)
+        write_whole(path, shown.encode(), private=True)
         for old in self._paths()[self._keep :]:
             old.unlink(missing_ok=True)
             old.with_suffix(DOSSIER_SUFFIX).unlink(missing_ok=True)
-
-    def _write(self, path: Path, content: bytes) -> None:
-        with tempfile.NamedTemporaryFile(
-            "wb", dir=self._folder, prefix=".", suffix=".tmp", delete=False
-        ) as file:
-            file.write(content)
-        Path(file.name).replace(path)
 
     def dossier(self, run_id: str) -> Dossier:
         """Everything about a kept run; :class:`RunNotFoundError` when it is not kept."""

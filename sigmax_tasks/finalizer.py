@@ -25,7 +25,6 @@ from sigmax_tasks.models.research import (
     Circumstances,
     ResearchBundle,
     RunSummary,
-    TaskDetail,
     TaskOutcome,
     TaskStatus,
 )
@@ -283,20 +282,11 @@ def summarise(
     policy: PlanningPolicy,
 ) -> RunSummary:
     """Counts and measured times of a run, with the alerts its thresholds raise."""
-    counts = dict.fromkeys(TaskStatus, 0)
-    for outcome in outcomes:
-        counts[outcome.status] += 1
-    total = plan.task_count
     duration = max(0.0, (finished_at - created_at).total_seconds())
-    worked = [outcome for outcome in outcomes if outcome.duration_seconds > 0]
-    sequential = sum(outcome.duration_seconds for outcome in worked)
-    span = (
-        (max(o.finished_at for o in worked) - min(o.started_at for o in worked)).total_seconds()
-        if worked
-        else 0.0
-    )
     alerts = policy.monitoring.alerts
-    failure_rate = counts[TaskStatus.FAILED] / total if total else 0.0
+    total = plan.task_count
+    failed = sum(outcome.status is TaskStatus.FAILED for outcome in outcomes)
+    failure_rate = failed / total if total else 0.0
     raised = []
     if failure_rate > alerts.high_failure_rate:
         raised.append(f"failure rate {failure_rate:.0%} is above {alerts.high_failure_rate:.0%}")
@@ -306,31 +296,7 @@ def summarise(
         raised.append(
             f"cost ${cost.actual_usd:.2f}, more than ${alerts.high_cost_per_decision:.2f}"
         )
-    return RunSummary(
-        total_tasks=total,
-        completed=counts[TaskStatus.COMPLETED],
-        failed=counts[TaskStatus.FAILED],
-        skipped=counts[TaskStatus.SKIPPED],
-        success_rate=round(counts[TaskStatus.COMPLETED] / total, 4) if total else 0.0,
-        duration_seconds=round(duration, 3),
-        sequential_seconds=round(sequential, 3),
-        speedup=round(sequential / span, 2) if span > 0 else 0.0,
-        tasks=tuple(
-            TaskDetail(
-                task_id=outcome.task_id,
-                status=outcome.status,
-                reason=outcome.reason,
-                attempts=outcome.attempts,
-                duration_seconds=round(outcome.duration_seconds, 3),
-                cost_usd=outcome.cost_usd,
-                worker=outcome.worker,
-                providers=outcome.providers,
-                missing=outcome.missing,
-            )
-            for outcome in outcomes
-        ),
-        alerts=tuple(raised),
-    )
+    return RunSummary.of(outcomes, total_tasks=total, duration_seconds=duration, alerts=raised)
 
 
 @lru_cache(maxsize=1)

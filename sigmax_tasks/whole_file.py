@@ -7,12 +7,15 @@ import secrets
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside the place and move there; an existing file is replaced. Raises ``OSError``."""
+def write_whole(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write beside the place and move there; an existing file is replaced. Raises ``OSError``.
+
+    A ``private`` file is never readable for others; else the umask decides.
+    """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with beside.open("xb") as stream:
-            stream.write(content)
+        beside.touch(mode=0o600 if private else 0o666, exist_ok=False)
+        beside.write_bytes(content)
         beside.replace(path)
     finally:
         with contextlib.suppress(FileNotFoundError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
@@ -183,6 +185,20 @@ class TaskDetail(Message):
     providers: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
 
+    @classmethod
+    def of(cls, outcome: TaskOutcome) -> TaskDetail:
+        return cls(
+            task_id=outcome.task_id,
+            status=outcome.status,
+            reason=outcome.reason,
+            attempts=outcome.attempts,
+            duration_seconds=round(outcome.duration_seconds, 3),
+            cost_usd=outcome.cost_usd,
+            worker=outcome.worker,
+            providers=outcome.providers,
+            missing=outcome.missing,
+        )
+
 
 class RunSummary(Message):
     """Counts and times of a run: completed + failed + skipped = total_tasks, always.
@@ -201,3 +217,33 @@ class RunSummary(Message):
     speedup: float = Field(ge=0)
     tasks: tuple[TaskDetail, ...]
     alerts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        outcomes: Sequence[TaskOutcome],
+        *,
+        total_tasks: int,
+        duration_seconds: float,
+        alerts: Sequence[str] = (),
+    ) -> RunSummary:
+        counts = Counter(outcome.status for outcome in outcomes)
+        completed = counts[TaskStatus.COMPLETED]
+        worked = [outcome for outcome in outcomes if outcome.duration_seconds > 0]
+        sequential = sum(outcome.duration_seconds for outcome in worked)
+        span = 0.0
+        if worked:
+            first = min(outcome.started_at for outcome in worked)
+            span = (max(outcome.finished_at for outcome in worked) - first).total_seconds()
+        return cls(
+            total_tasks=total_tasks,
+            completed=completed,
+            failed=counts[TaskStatus.FAILED],
+            skipped=counts[TaskStatus.SKIPPED],
+            success_rate=round(completed / total_tasks, 4) if total_tasks else 0.0,
+            duration_seconds=round(duration_seconds, 3),
+            sequential_seconds=round(sequential, 3),
+            speedup=round(sequential / span, 2) if span > 0 else 0.0,
+            tasks=tuple(TaskDetail.of(outcome) for outcome in outcomes),
+            alerts=tuple(alerts),
+        )

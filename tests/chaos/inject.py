@@ -89,7 +89,7 @@ def _work(original: Any, self: TaskRunner, run: Any, task: Any, *rest: Any) -> N
         os.kill(os.getpid(), signal.SIGKILL)
     _at("during_task", run.run_id)
     with contextlib.suppress(redis.RedisError):
-        if self._store.has_outcome(run.run_id, task.task_id):
+        if task.task_id in self._store.outcome_ids(run.run_id):
             _client.hincrby(f"chaos:late:{run.run_id}", task.task_id, 1)
         _client.hincrby(f"chaos:work:{run.run_id}", task.task_id, 1)
     original(self, run, task, *rest)

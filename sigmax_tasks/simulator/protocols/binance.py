@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from sigmax_tasks.simulator.protocols.klines import asked_klines
 from sigmax_tasks.simulator.protocols.reply import (
     BadRequestError,
     Reply,
@@ -171,13 +172,8 @@ def _klines(world: World, request: Request) -> Reply:
     seconds = INTERVALS.get(interval)
     if seconds is None:
         return _refuse(-1120, "Invalid interval.")
-    rows = world.candles(
-        "binance",
-        market,
-        seconds,
-        start_ms=request.optional("startTime"),
-        end_ms=request.optional("endTime"),
-        limit=request.integer("limit", 500, 1, 1000),
+    rows = asked_klines(
+        world, "binance", market, request, seconds, span=("startTime", "endTime"), usual=500
     )
     shown = [
         [

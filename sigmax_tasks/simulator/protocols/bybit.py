@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from sigmax_tasks.simulator.protocols.klines import asked_klines
 from sigmax_tasks.simulator.protocols.reply import (
     BadRequestError,
     Reply,
@@ -101,14 +102,7 @@ def _kline(world: World, request: Request) -> dict[str, Any]:
     seconds = _INTERVALS.get(request.text("interval"))
     if seconds is None:
         raise BadRequestError("interval", "is unknown")
-    rows = world.candles(
-        "bybit",
-        market,
-        seconds,
-        start_ms=request.optional("start"),
-        end_ms=request.optional("end"),
-        limit=request.integer("limit", 200, 1, 1000),
-    )
+    rows = asked_klines(world, "bybit", market, request, seconds, span=("start", "end"), usual=200)
     digits = market.price_decimals
     shown = [
         [

@@ -24,6 +24,8 @@ def test_a_dossier_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     assert archive.dossier(saved.record.run_id) == saved
     assert archive.load(saved.record.run_id) == saved.record
     assert (tmp_path / "runs").stat().st_mode & 0o077 == 0, "private to its user"
+    kept = list((tmp_path / "runs").iterdir())
+    assert [file.stat().st_mode & 0o777 for file in kept] == [0o600, 0o600]
 
 
 def test_the_oldest_runs_go_first(tmp_path: Path) -> None:
