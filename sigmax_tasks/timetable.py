@@ -12,11 +12,11 @@ from celery.beat import BeatLazyFunc
 from celery.schedules import ParseException, crontab, schedstate
 
 from sigmax_planner.canvas import CONTROL_PRIORITY, CONTROL_QUEUE
+from sigmax_tasks.data_choice import SIMULATOR_URL, check_server_url
 from sigmax_tasks.errors import ConfigurationError
 from sigmax_tasks.settings.schedule import ScheduleEntry, ScheduleSettings
 
 SUBMIT_SCHEDULED = "sigmax.submit_scheduled"
-SIMULATOR_URL = "SIGMAX_SIMULATOR_URL"
 MESSAGE_HOURS = 24
 """A message that no worker took for this long is dropped."""
 
@@ -169,11 +169,7 @@ def check_source_root(name: str, url: str | None) -> None:
             advice=f"start a data server with: sigmax simulate, and set {SIMULATOR_URL} to its "
             "address where beat starts",
         )
-    if not url.startswith(("http://", "https://")):
-        raise ConfigurationError(
-            f"{SIMULATOR_URL} {url!r} is not an http address",
-            advice="give it the address that sigmax simulate prints",
-        )
+    check_server_url(url)
 
 
 def _aware(moment: datetime) -> datetime:

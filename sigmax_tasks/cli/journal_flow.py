@@ -16,8 +16,8 @@ from sigmax_planner.models import DataMode, parse_symbol
 from sigmax_tasks import clock
 from sigmax_tasks.cli.options import config_path, parse_as_of
 from sigmax_tasks.cli.records import open_client
-from sigmax_tasks.cli.submission import data_server_url
 from sigmax_tasks.cluster_link import reachable
+from sigmax_tasks.data_choice import data_server_url
 from sigmax_tasks.data_server import serve_data
 from sigmax_tasks.errors import ConfigurationError
 from sigmax_tasks.journal import FileJournal, Journal, JournalQuery, default_file

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,17 +16,14 @@ from typing import Any, TypeVar
 import click
 
 from sigmax_planner.errors import InvalidWidthError
+from sigmax_tasks.asked import checked_moment, checked_seed
 from sigmax_tasks.errors import ConfigurationError
 
 MOST_SYMBOLS = 200
 """How many markets one command takes."""
 
-EARLIEST_AS_OF = datetime(2009, 1, 3, tzinfo=UTC)
-"""No market of ours is older than the first block."""
-
 _LONGEST_DEADLINE_SECONDS = 86_400.0
 _MOST_USD = Decimal(1_000_000)
-_LARGEST_SEED = 10**18 - 1
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _SEED = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -173,12 +170,7 @@ def parse_seed(text: str | None) -> int | None:
     """A whole number of at least 0."""
     if text is None:
         return None
-    if not _SEED.fullmatch(text.strip()):
-        raise ConfigurationError(
-            f"--seed {text!r} is not a whole number from 0 to {_LARGEST_SEED}",
-            advice="write it like --seed 7",
-        )
-    return int(text)
+    return checked_seed(int(text) if _SEED.fullmatch(text.strip()) else text, "--seed")
 
 
 def parse_as_of(text: str | None, now: datetime, *, option: str = "--as-of") -> datetime | None:
@@ -186,31 +178,7 @@ def parse_as_of(text: str | None, now: datetime, *, option: str = "--as-of") -> 
 
     ``option`` is what errors call it.
     """
-    if text is None:
-        return None
-    typed = text.strip()
-    try:
-        moment = datetime.fromisoformat(typed)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        moment = moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ConfigurationError(
-            f"{option} {text!r} is not a time",
-            advice="write it like 2025-03-14 or 2025-03-14T12:00Z (UTC where no zone is given)",
-        ) from None
-    shown, today = f"{moment:%Y-%m-%d %H:%M} UTC", f"{now:%Y-%m-%d %H:%M} UTC"
-    if moment > now:
-        raise ConfigurationError(
-            f"{option} {shown} lies in the future (it is {today})",
-            advice="give a time that has been",
-        )
-    if moment < EARLIEST_AS_OF:
-        raise ConfigurationError(
-            f"{option} {shown} is before there was any market",
-            advice=f"give a time after {EARLIEST_AS_OF:%Y-%m-%d}",
-        )
-    return moment
+    return None if text is None else checked_moment(text, now, option)
 
 
 def read_watchlist(path_text: str | None) -> tuple[str, ...]:

@@ -18,9 +18,10 @@ from sigmax_tasks.cli.following import Follower, RunEnd
 from sigmax_tasks.cli.known import known_facts
 from sigmax_tasks.cli.options import config_path, parse_slot_seconds
 from sigmax_tasks.cli.printer import DecisionPrinter
-from sigmax_tasks.cli.submission import SIMULATOR_URL, Submission, Typed, prepare
+from sigmax_tasks.cli.submission import Submission, Typed, prepare
 from sigmax_tasks.client import Client, SubmittedRun
 from sigmax_tasks.cluster import Cluster, open_cluster, running_cluster
+from sigmax_tasks.data_choice import SIMULATOR_URL
 from sigmax_tasks.errors import ConfigurationError, RunNotFoundError, SigmaxError
 from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.llm.readiness import check_key

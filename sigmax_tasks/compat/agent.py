@@ -10,7 +10,8 @@ from typing import Any, Final
 from sigmax_planner.models import DataMode, ResearchPlan
 from sigmax_planner.planner import create_plan
 from sigmax_tasks import clock
-from sigmax_tasks.compat.asked import DataOptions, make_request, read_settings, settings_with
+from sigmax_tasks.compat.asked import make_request, read_settings, settings_with
+from sigmax_tasks.data_choice import DataOptions
 from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
 from sigmax_tasks.settings import Settings
 

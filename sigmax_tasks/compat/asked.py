@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,22 +19,9 @@ from sigmax_planner.models import (
 )
 from sigmax_planner.policy import Planning, PlanningPolicy
 from sigmax_tasks import clock
+from sigmax_tasks.data_choice import DataOptions
 from sigmax_tasks.errors import ConfigurationError
 from sigmax_tasks.settings import Settings, load_settings
-
-SIMULATOR_URL = "SIGMAX_SIMULATOR_URL"
-_LARGEST_SEED = 10**18 - 1
-
-
-@dataclass(frozen=True)
-class DataOptions:
-    """Where the data come from. ``server_url`` is a data server that runs already."""
-
-    mode: DataMode
-    seed: int | None = None
-    as_of: datetime | None = None
-    replay_dir: Path | None = None
-    server_url: str | None = None
 
 
 def read_settings(config_dir: str | Path | None, overrides: Sequence[str]) -> Settings:
@@ -81,52 +66,13 @@ def _merge(
             origins[dotted] = where
 
 
-def check_data(
-    data: str,
-    settings: Settings,
-    environ: Mapping[str, str],
-    now: datetime,
-    *,
-    seed: int | None,
-    as_of: datetime | str | None,
-    replay_dir: str | Path | None,
-) -> DataOptions:
-    """The options of the data as a whole; :class:`ConfigurationError` where they do not fit.
-
-    The clock of the simulated market stands still, also where ``as_of`` is None.
-    """
+def data_mode(data: str) -> DataMode:
+    """:class:`ConfigurationError` for a word that is none."""
     try:
-        mode = DataMode(data)
+        return DataMode(data)
     except ValueError:
         known = ", ".join(repr(known.value) for known in DataMode)
         raise ConfigurationError(f"data={data!r} is not one of {known}") from None
-    moment = _moment(as_of, now)
-    if mode is not DataMode.SIMULATED and seed is not None:
-        raise ConfigurationError(f"seed does not go with data={mode.value!r}")
-    if mode is not DataMode.REPLAY and replay_dir is not None:
-        raise ConfigurationError(f"replay_dir does not go with data={mode.value!r}")
-    if mode is DataMode.LIVE:
-        if moment is not None:
-            raise ConfigurationError(
-                "as_of does not go with data='live', which is about now",
-                advice="use data='replay' or data='simulated'",
-            )
-        return DataOptions(mode)
-    url = _server_url(environ)
-    if mode is DataMode.SIMULATED:
-        if moment is not None:
-            _check_simulated_time(moment)
-        simulator = settings.runtime.simulator
-        own_seed = simulator.seed if seed is None else _seed(seed)
-        return DataOptions(mode, own_seed, moment or simulator.as_of, None, url)
-    if moment is None:
-        raise ConfigurationError("data='replay' needs as_of, the moment to replay")
-    if replay_dir is None and url is None:
-        raise ConfigurationError("data='replay' needs replay_dir, the folder of recordings")
-    folder = None if replay_dir is None else Path(replay_dir).resolve()
-    if folder is not None and not folder.is_dir():
-        raise ConfigurationError(f"replay_dir {str(replay_dir)!r} is not a folder")
-    return DataOptions(mode, None, moment, folder, url)
 
 
 def make_request(
@@ -184,48 +130,3 @@ def one_line(error: ValidationError, where: str) -> ConfigurationError:
     key = ".".join(str(part) for part in first["loc"])
     shown = "" if isinstance(first["input"], Mapping) else f" (got {first['input']!r})"
     return ConfigurationError(f"{where}: {key}: {first['msg']}{shown}")
-
-
-def _moment(as_of: datetime | str | None, now: datetime) -> datetime | None:
-    if as_of is None:
-        return None
-    moment = as_of
-    if isinstance(moment, str):
-        try:
-            moment = datetime.fromisoformat(moment.strip())
-        except ValueError:
-            raise ConfigurationError(
-                f"as_of {as_of!r} is not a time", advice="write it like 2025-03-14T12:00Z"
-            ) from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise ConfigurationError(f"as_of {as_of!r} is not a time with a zone")
-    moment = moment.astimezone(UTC)
-    if moment > now:
-        raise ConfigurationError(f"as_of {moment:%Y-%m-%d %H:%M} UTC lies in the future")
-    return moment
-
-
-def _check_simulated_time(moment: datetime) -> None:
-    from sigmax_tasks.simulator.market import FIRST_MS  # builds tables; other modes need none
-
-    first = datetime.fromtimestamp(FIRST_MS / 1000, UTC)
-    if moment < first:
-        raise ConfigurationError(
-            f"as_of {moment:%Y-%m-%d %H:%M} UTC is before the simulated market, which can be "
-            f"asked about from {first:%Y-%m-%d %H:%M} UTC on"
-        )
-
-
-def _seed(seed: int) -> int:
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= _LARGEST_SEED:
-        raise ConfigurationError(f"seed {seed!r} is not a whole number from 0 to {_LARGEST_SEED}")
-    return seed
-
-
-def _server_url(environ: Mapping[str, str]) -> str | None:
-    url = environ.get(SIMULATOR_URL, "").strip().rstrip("/")
-    if url and not url.startswith(("http://", "https://")):
-        raise ConfigurationError(f"{SIMULATOR_URL} {url!r} is not an http address")
-    return url or None

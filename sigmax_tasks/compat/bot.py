@@ -13,10 +13,11 @@ from sigmax_planner.models import AnalysisRequest
 from sigmax_planner.planner import create_plan
 from sigmax_tasks import clock
 from sigmax_tasks.client import Client, SubmittedRun
-from sigmax_tasks.compat.asked import DataOptions, check_data, make_request, read_settings
+from sigmax_tasks.compat.asked import data_mode, make_request, read_settings
 from sigmax_tasks.compat.place import Opened, Place
 from sigmax_tasks.compat.runs import run_to_end
 from sigmax_tasks.compat.threads import in_thread
+from sigmax_tasks.data_choice import FROM_PYTHON, DataOptions, check_data
 from sigmax_tasks.errors import ClusterUnreachableError
 from sigmax_tasks.planning_facts import FactFinder
 from sigmax_tasks.redact import redact_url
@@ -60,13 +61,14 @@ class SIGMAX:
         self.mode: Final = mode
         self.settings: Final[Settings] = read_settings(config_dir, overrides)
         self.data: Final[DataOptions] = check_data(
-            data,
+            data_mode(data),
             self.settings,
             environment(),
             clock.now(),
             seed=seed,
             as_of=as_of,
             replay_dir=replay_dir,
+            spelling=FROM_PYTHON,
         )
         planning = self.settings.planning
         self.risk_profile: Final = planning.profile(

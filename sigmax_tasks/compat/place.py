@@ -13,7 +13,7 @@ from sigmax_tasks import clock
 from sigmax_tasks.client import Client
 from sigmax_tasks.clock import Deadline
 from sigmax_tasks.cluster import Cluster, open_cluster
-from sigmax_tasks.compat.asked import DataOptions
+from sigmax_tasks.data_choice import DataOptions
 from sigmax_tasks.data_server import serve_data
 from sigmax_tasks.errors import EngineError
 from sigmax_tasks.settings import Settings

@@ -68,7 +68,8 @@ def test_the_simulated_market_stands_still_at_its_configured_time() -> None:
         ({"data": "simulated", "as_of": "soon"}, "as_of 'soon' is not a time"),
         ({"data": "simulated", "as_of": datetime(2025, 1, 2)}, "with a zone"),  # noqa: DTZ001
         ({"data": "simulated", "as_of": 5}, "as_of 5 is not a time"),
-        ({"data": "simulated", "as_of": "1999-01-01"}, "before the simulated market"),
+        ({"data": "simulated", "as_of": "1999-01-01"}, "before there was any market"),
+        ({"data": "simulated", "as_of": "2014-01-01"}, "before the simulated market"),
         ({"data": "simulated", "replay_dir": "."}, "replay_dir does not go with data='simulated'"),
         ({"data": "replay"}, "needs as_of"),
         ({"data": "replay", "as_of": "2025-01-02"}, "needs replay_dir"),
