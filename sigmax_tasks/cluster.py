@@ -45,7 +45,6 @@ from sigmax_tasks.task_samples import SampleFile, samples_of
 
 logger = logging.getLogger(__name__)
 
-STOP_GRACE_SECONDS = 1.0
 REDIS_PROGRAMS = ("redis-server", "valkey-server")
 
 
@@ -319,7 +318,10 @@ def archive_runs(settings: Settings, url: str, archive: RunArchive) -> None:
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Stop the worker, then Redis; kill what does not stop in time."""
+    """End the worker and Redis at once: all that is to stay of them has been archived.
+
+    Asked politely, Celery's worker takes a second to leave, which every decision would wait for.
+    """
     # Only the main thread may hold off signals; elsewhere the guardian covers an early end.
     in_main = threading.current_thread() is threading.main_thread()
     names = (signal.SIGINT, signal.SIGTERM) if in_main else ()
@@ -330,12 +332,8 @@ def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
         for process in reversed(processes):
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGTERM)
-                try:
-                    process.wait(timeout=STOP_GRACE_SECONDS)
-                except subprocess.TimeoutExpired:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
+                    os.killpg(process.pid, signal.SIGKILL)
+        for process in processes:
             process.wait()
     finally:
         for name, handler in before.items():
