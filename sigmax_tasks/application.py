@@ -15,9 +15,9 @@ from sigmax_planner.canvas import (
     PRIORITY_STEPS,
     RESEARCH_QUEUE,
 )
-from sigmax_tasks.archive import data_folder
 from sigmax_tasks.broker_url import celery_tls, checked_broker_url
 from sigmax_tasks.channel import use_lean_transport
+from sigmax_tasks.places import data_folder
 from sigmax_tasks.settings.runtime import RuntimeSettings
 
 DEFAULT_BROKER_URL = "redis://127.0.0.1:6379/0"

@@ -5,24 +5,16 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 
 from sigmax_tasks.errors import ConfigurationError, RunNotFoundError
 from sigmax_tasks.ids import check_run_id
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
-from sigmax_tasks.settings.layers import environment
+from sigmax_tasks.places import data_folder
 from sigmax_tasks.whole_file import make_private, write_whole
 
 DOSSIER_SUFFIX = ".dossier.gz"
-
-
-def data_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """``$XDG_DATA_HOME/sigmax``, by default ``~/.local/share/sigmax``."""
-    values = environment() if environ is None else environ
-    home = values.get("XDG_DATA_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "share") / "sigmax"
 
 
 def default_folder() -> Path:

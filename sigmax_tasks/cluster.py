@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess  # starts Redis and the worker, with fixed arguments
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -38,6 +37,7 @@ from sigmax_tasks.guardian import stop_groups
 from sigmax_tasks.journal import HOME_IS_FILE, HOME_KEY, FileJournal, default_file
 from sigmax_tasks.local_state import find_local
 from sigmax_tasks.outbox import Outbox
+from sigmax_tasks.private_worker import PrivateWorker
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import RunStore
 from sigmax_tasks.supervisor import Guardian
@@ -81,24 +81,34 @@ def running_cluster(settings: Settings, broker_url: str | None = None) -> Cluste
 
 @contextmanager
 def open_cluster(
-    settings: Settings, broker_url: str | None = None, *, computing: int | None = None
+    settings: Settings,
+    broker_url: str | None = None,
+    *,
+    computing: int | None = None,
+    worker: PrivateWorker | None = None,
 ) -> Iterator[Cluster]:
     """The cluster that runs (see :func:`running_cluster`), else an embedded one for the block.
 
     ``computing`` is the number of processes an embedded one gets for work that computes rather
-    than waits; without it there is one process with many threads.
+    than waits; without it there is one process with many threads. ``worker`` is one for it that
+    has been started already; where it is not needed its owner discards it.
     """
     running = running_cluster(settings, broker_url)
     if running is not None:
         yield running
         return
-    with embedded_cluster(settings, computing=computing) as cluster:
+    with embedded_cluster(settings, computing=computing, worker=worker) as cluster:
         yield cluster
 
 
 @contextmanager
-def embedded_cluster(settings: Settings, *, computing: int | None = None) -> Iterator[Cluster]:
-    """A private Redis and worker; finished runs are archived before they stop."""
+def embedded_cluster(
+    settings: Settings, *, computing: int | None = None, worker: PrivateWorker | None = None
+) -> Iterator[Cluster]:
+    """A private Redis and worker; finished runs are archived before they stop.
+
+    ``worker`` is one that waits for its orders already.
+    """
     archive = RunArchive(default_folder(), keep=settings.runtime.retention.embedded_runs)
     archive.prepare()
     FileJournal(default_file()).prepare()
@@ -107,7 +117,8 @@ def embedded_cluster(settings: Settings, *, computing: int | None = None) -> Ite
     guardian = Guardian(folder)
     try:
         log_file = folder / "worker.log"
-        url = _start_both(settings, folder, log_file, processes, guardian, computing)
+        first = worker if worker is not None else PrivateWorker()
+        url = _start_both(settings, folder, log_file, processes, guardian, computing, first)
         keep_journal_in_file(url)
         if settings.planning.performance.max_cost_per_day is not None:
             carry_spending(url, archive)
@@ -164,10 +175,11 @@ def _start_both(
     processes: list[subprocess.Popen[bytes]],
     guardian: Guardian,
     computing: int | None,
+    worker: PrivateWorker,
 ) -> str:
-    """Start Redis on a free loopback port and the worker, side by side; the address of Redis.
+    """Start Redis on a free loopback port beside the worker, which imports; its address.
 
-    The worker has longer to import than Redis to start. Returns when Redis answers.
+    Returns when Redis answers.
     """
     program = find_redis()
     password = secrets.token_urlsafe(24)
@@ -175,22 +187,29 @@ def _start_both(
     while True:
         port = free_port()
         url = f"redis://:{password}@127.0.0.1:{port}/0"
+        processes.append(worker.process)
+        guardian.watch(worker.process.pid)
         server = _start_redis(program, _redis_configuration(port, password, folder), folder)
-        guardian.watch(server.pid)
         processes.append(server)
-        worker = _start_worker(settings, url, log_file, computing)
-        guardian.watch(worker.pid)
-        processes.append(worker)
-        if _answers(url, server, deadline):
+        guardian.watch(server.pid)
+        worker.begin(
+            broker_url=url,
+            pool="threads" if computing is None else "prefork",
+            concurrency=settings.runtime.embedded.concurrency if computing is None else computing,
+            loglevel=settings.runtime.logging.level,
+            log_file=log_file,
+        )
+        if _answers(url, port, server, deadline):
             return url
-        stop_groups([worker.pid, server.pid], 0.5)
-        for process in (worker, server):
+        stop_groups([process.pid for process in processes], 0.5)
+        for process in processes:
             process.wait()
         processes.clear()
         if deadline.passed:
             raise ClusterUnreachableError(
                 f"the private Redis ({program}) did not start{_last_line(folder / 'redis.log')}"
             )
+        worker = PrivateWorker()
 
 
 def _start_redis(program: str, configuration: str, folder: Path) -> subprocess.Popen[bytes]:
@@ -226,42 +245,20 @@ def _redis_configuration(port: int, password: str, folder: Path) -> str:
     )
 
 
-def _answers(url: str, process: subprocess.Popen[bytes], deadline: Deadline) -> bool:
+def _answers(url: str, port: int, process: subprocess.Popen[bytes], deadline: Deadline) -> bool:
+    """Whether our Redis answers before the deadline, and before it dies."""
     client = connect(url, connect_timeout_seconds=0.5)
     try:
         while not deadline.passed and process.poll() is None:
-            try:
+            # A bare connection tells in no time that nobody listens yet; the client would wait.
+            with contextlib.suppress(OSError, redis.RedisError):
+                socket.create_connection(("127.0.0.1", port), 0.5).close()
                 if client.ping():
                     return True
-            except redis.RedisError:
-                clock.sleep(0.01)
+            clock.sleep(0.002)
         return False
     finally:
         client.close()
-
-
-def _start_worker(
-    settings: Settings, url: str, log_file: Path, computing: int | None
-) -> subprocess.Popen[bytes]:
-    pool, at_once = "threads", settings.runtime.embedded.concurrency
-    if computing is not None:
-        pool, at_once = "prefork", computing
-    environ = {**os.environ, "SIGMAX_BROKER_URL": url}
-    environ.pop("CELERY_BROKER_URL", None)
-    arguments = [
-        *("--pool", pool, "--concurrency", str(at_once)),
-        *("--hostname", "sigmax@embedded", "--loglevel", settings.runtime.logging.level),
-        *("--logfile", str(log_file)),
-    ]
-    with log_file.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603  # our own arguments
-            [sys.executable, "-m", "sigmax_tasks.embedded_worker", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            env=environ,
-            start_new_session=True,
-        )
 
 
 def carry_spending(url: str, archive: RunArchive) -> None:

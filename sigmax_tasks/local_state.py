@@ -19,11 +19,11 @@ from pydantic import ValidationError
 
 from sigmax_planner.models import Message, UtcTime
 from sigmax_tasks import clock
-from sigmax_tasks.archive import data_folder
 from sigmax_tasks.clock import Deadline
 from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import ConfigurationError, SigmaxError
 from sigmax_tasks.guardian import alive
+from sigmax_tasks.places import STATE_NAME, data_folder
 from sigmax_tasks.whole_file import make_private
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def cluster_folder() -> Path:
 
 
 def state_file() -> Path:
-    return data_folder() / "cluster.json"
+    return data_folder() / STATE_NAME
 
 
 def find_local() -> LocalState | None:

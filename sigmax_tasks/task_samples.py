@@ -17,9 +17,9 @@ from typing import Any, Protocol
 
 from sigmax_planner.facts import TaskSample
 from sigmax_planner.models import DataMode, ResearchTask
-from sigmax_tasks.archive import data_folder
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
+from sigmax_tasks.places import data_folder
 from sigmax_tasks.whole_file import write_whole
 
 logger = logging.getLogger(__name__)

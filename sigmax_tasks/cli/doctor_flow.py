@@ -13,7 +13,6 @@ import redis
 
 from sigmax_tasks import clock
 from sigmax_tasks.application import make_app
-from sigmax_tasks.archive import data_folder
 from sigmax_tasks.checkup.broker import BrokerFacts, broker_facts, broker_findings
 from sigmax_tasks.checkup.finding import Finding, worst
 from sigmax_tasks.checkup.place import data_findings, secret_findings
@@ -26,6 +25,7 @@ from sigmax_tasks.cluster_link import connect, reachable
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError, SigmaxError
 from sigmax_tasks.llm.readiness import check_key, readiness_line
 from sigmax_tasks.models.worker import WorkerFacts
+from sigmax_tasks.places import data_folder
 from sigmax_tasks.redact import redact_url
 from sigmax_tasks.report.doctor_view import doctor_view
 from sigmax_tasks.report.terminal import Terminal

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from sigmax_tasks.cli.options import json_option, plan_options, settings_options
+from sigmax_tasks.importing import much_is_imported
 
 
 @click.command()
@@ -33,7 +34,8 @@ from sigmax_tasks.cli.options import json_option, plan_options, settings_options
 @settings_options
 def plan(**options: Any) -> int:
     """Show the research plan for SYMBOL; run nothing."""
-    # pydantic and yaml, which --help can do without.
-    from sigmax_tasks.cli.plan_flow import print_plan
+    with much_is_imported():
+        # pydantic and yaml, which --help can do without.
+        from sigmax_tasks.cli.plan_flow import print_plan
 
     return print_plan(**options)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from sigmax_tasks.cli.early import early_worker
 from sigmax_tasks.cli.group import GuardedCommand
 from sigmax_tasks.cli.options import (
     broker_option,
@@ -14,6 +15,7 @@ from sigmax_tasks.cli.options import (
     settings_options,
     version_option,
 )
+from sigmax_tasks.importing import much_is_imported
 
 
 @click.command(cls=GuardedCommand, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,7 +66,9 @@ def submit(**options: Any) -> int:
     decided on validated research, 2 bad usage or configuration, 3 research not validated, 4
     cluster unreachable or busy, 5 no decision in time.
     """
-    # The engine and its libraries, which --help can do without.
-    from sigmax_tasks.cli.submit_flow import submit_runs
+    with early_worker(options) as worker:
+        with much_is_imported():
+            # The engine and its libraries, which --help can do without.
+            from sigmax_tasks.cli.submit_flow import submit_runs
 
-    return submit_runs(**options)
+        return submit_runs(**options, worker=worker)

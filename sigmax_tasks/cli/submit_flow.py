@@ -27,6 +27,7 @@ from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.llm.readiness import check_key
 from sigmax_tasks.logs import log_to_stderr, set_levels
 from sigmax_tasks.models.decision import RunRecord
+from sigmax_tasks.private_worker import PrivateWorker
 from sigmax_tasks.report.decision_view import banner_text, run_header, runs_header
 from sigmax_tasks.report.numbers import data_banner
 from sigmax_tasks.report.order_words import batch_word
@@ -59,8 +60,12 @@ def submit_runs(
     broker: str | None,
     config_dir: str | None,
     overrides: tuple[str, ...],
+    worker: PrivateWorker | None = None,
 ) -> ExitCode:
-    """Everything behind the options of ``sigmax-submit``; the exit code."""
+    """Everything behind the options of ``sigmax-submit``; the exit code.
+
+    ``worker`` has been started for a private cluster, should this come to need one.
+    """
     settings = load_settings(config_path(config_dir), overrides).settings
     logging = settings.runtime.logging
     if logging.format == "json":
@@ -118,7 +123,7 @@ def submit_runs(
         elif running.kind == "local":
             terminal.log("running on the local cluster of sigmax up")
         with (
-            open_cluster(settings, broker) as cluster,
+            open_cluster(settings, broker, worker=worker) as cluster,
             closing(Client(settings, cluster.broker_url)) as client,
         ):
             client.check()

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from sigmax_tasks.archive import data_folder
 from sigmax_tasks.errors import ConfigurationError, EvaluationError
 from sigmax_tasks.evaluation.models import ChunkDecisions, TaskBlock
 from sigmax_tasks.evaluation.packing import join_packed, pack, pack_blocks, unpack
+from sigmax_tasks.places import data_folder
 from sigmax_tasks.whole_file import make_private, write_whole
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sigmax_tasks.archive import data_folder
 from sigmax_tasks.errors import JournalError
 from sigmax_tasks.journal.home import JournalQuery
 from sigmax_tasks.models.journal import JournalEntry, Outcome
+from sigmax_tasks.places import data_folder
 from sigmax_tasks.whole_file import make_private
 
 FILE_NAME = "journal.jsonl"

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import yaml
 
-from sigmax_tasks.settings.layers import FILES, PREFIXED, shipped_folder
+from sigmax_tasks.places import shipped_folder
+from sigmax_tasks.settings.layers import FILES, PREFIXED
 
 _LISTED = re.compile(r"^\s*#\s{2,}(?P<name>[\w.]+(?:, [\w.]+)*)\s{2,}(?P<text>\S.*)$")
 _CONTINUED = re.compile(r"^\s*#\s{8,}(?P<text>\S.*)$")

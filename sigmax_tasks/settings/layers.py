@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
+from sigmax_tasks.places import choose_folder, shipped_folder
 from sigmax_tasks.redact import redact_url, shown_value
 
 FILES = ("planning", "tasks", "sources", "decision", "schedule", "runtime")
@@ -45,27 +46,6 @@ class Layers:
     tree: Tree
     origins: dict[str, str]
     folder: Path
-
-
-def shipped_folder() -> Path:
-    """The configuration inside the wheel, or the repository's when run from a checkout."""
-    packaged = Path(__file__).resolve().parents[1] / "config"
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "config"
-
-
-def choose_folder(explicit: Path | None, environ: Mapping[str, str]) -> Path:
-    """--config, SIGMAX_CONFIG_DIR, ./config that holds a planning.yaml, the shipped one."""
-    for origin, chosen in (
-        ("--config", explicit),
-        ("SIGMAX_CONFIG_DIR", environ.get("SIGMAX_CONFIG_DIR") or None),
-    ):
-        if chosen is not None:
-            folder = Path(chosen)
-            if not folder.is_dir():
-                raise ConfigurationError(f"{origin}: {str(folder)!r} is not a folder")
-            return folder
-    local = Path("config")
-    return local if (local / "planning.yaml").is_file() else shipped_folder()
 
 
 def read_layers(

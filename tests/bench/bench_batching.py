@@ -30,8 +30,8 @@ from sigmax_planner.models import (
 from sigmax_planner.planner import create_plan
 from sigmax_tasks.client import Client
 from sigmax_tasks.cluster import embedded_cluster
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 
 CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 SCALE = 0.01

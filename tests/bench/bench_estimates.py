@@ -18,8 +18,8 @@ from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks.client import Client
 from sigmax_tasks.cluster import embedded_cluster
 from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.simulator.server import SimulatorServer
 
 RUNS = 25

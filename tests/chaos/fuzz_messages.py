@@ -31,9 +31,9 @@ from sigmax_planner.canvas import (
     RESEARCH_QUEUE,
     RUN_RESEARCH,
 )
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.refusals import PARKED_KEY, REFUSED_KEY
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from tests.processes import await_workers, free_port, processes, redis_url, wait_until
 
 QUEUES = tuple(

@@ -29,8 +29,8 @@ from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks.client import Client
 from sigmax_tasks.errors import NoDecisionError, RunCancelledError, RunLostError, RunNotFoundError
 from sigmax_tasks.models.events import EventKind
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from tests.chaos.proxy import Proxy
 from tests.processes import Processes, await_workers, free_port, redis_url
 

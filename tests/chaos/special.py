@@ -12,9 +12,9 @@ import redis
 from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks.client import Client
 from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.refusals import DEAD_KEY, REFUSED_KEY
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.simulator.server import SimulatorServer
 from tests.chaos.harness import DEADLINE_SECONDS, Tally, await_runs, chaos_pool, submit
 

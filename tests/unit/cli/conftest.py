@@ -154,7 +154,9 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
         return FakeClient(played, settings)
 
     @contextmanager
-    def cluster(_settings: Settings, broker_url: str | None = None) -> Iterator[Cluster]:
+    def cluster(
+        _settings: Settings, broker_url: str | None = None, *, worker: None = None
+    ) -> Iterator[Cluster]:
         played.opened.append(broker_url)
         try:
             yield Cluster(broker_url or "redis://private", "configured")
@@ -207,3 +209,9 @@ def error_line(result: Result) -> str:
     assert len(lines) == 1, result.stderr
     assert "Traceback" not in result.output
     return lines[0].removeprefix("sigmax: error: ")
+
+
+@pytest.fixture(autouse=True)
+def _no_early_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of these tests run on a played cluster, which needs no process."""
+    monkeypatch.setattr("sigmax_tasks.cli.early.worker_is_likely", lambda *_: False)

@@ -18,8 +18,8 @@ from sigmax_planner.models import (
 )
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.run_state import OpenRun
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.settings.runtime import RuntimeSettings
 
 START = datetime(2025, 3, 14, 12, tzinfo=UTC)

@@ -13,9 +13,9 @@ from sigmax_tasks.handlers import load_handler
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.observations import Observation, TextItem, Texts
 from sigmax_tasks.models.research import ResearchInputs, TaskOutcome
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.stages.privacy import phrases_in_observations
 from tests.unit.stages.builders import AS_OF, BALANCED, SYMBOL, failed, finding, lineage, outcome
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sigmax_tasks.archive import RunArchive, data_folder
+from sigmax_tasks.archive import RunArchive
 from sigmax_tasks.errors import ConfigurationError, RunNotFoundError
 from sigmax_tasks.models.dossier import Dossier
+from sigmax_tasks.places import data_folder
 from tests.unit.report.builders import make_dossier, make_record
 
 

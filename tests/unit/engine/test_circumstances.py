@@ -15,10 +15,10 @@ from sigmax_tasks.finalizer import conclude
 from sigmax_tasks.journal import RedisJournal
 from sigmax_tasks.models.decision import Action
 from sigmax_tasks.models.journal import JournalEntry
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.replay import replay
 from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.store import RunStore
 from tests.unit.journal.builders import entry
 from tests.unit.journal.builders import outcome as ended

@@ -11,9 +11,9 @@ import pytest
 from sigmax_tasks import clock, finalizer
 from sigmax_tasks.finalizer import MOST_TRIES, conclude
 from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.store import RunStore
 
 from .builders import START, open_run, outcome, runtime

@@ -13,8 +13,8 @@ import pytest
 from sigmax_planner.models import ResearchTask
 from sigmax_tasks.errors import HandlerError
 from sigmax_tasks.handlers import check_handlers, load_handler
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 
 from .builders import task
 

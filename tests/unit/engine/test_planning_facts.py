@@ -16,10 +16,10 @@ from sigmax_planner.facts import TaskSample
 from sigmax_planner.models import AnalysisRequest, DataMode, Volatility
 from sigmax_tasks.journal import HOME_IS_FILE, HOME_KEY
 from sigmax_tasks.models.research import Finding, Metric, TaskOutcome, TaskStatus
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.planning_facts import FactFinder, market_context
 from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.store import RunStore
 from sigmax_tasks.task_samples import SAMPLES_KEPT, SampleFile, merged, sample_key, sample_of
 from tests.unit.journal.builders import entry

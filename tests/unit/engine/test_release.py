@@ -18,10 +18,10 @@ from sigmax_planner.models import Batching, ResearchPlan, ResearchTask
 from sigmax_tasks import tasks
 from sigmax_tasks.models.events import EventKind
 from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.release import companions, sendable, steps_of
 from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.store import RunStore
 
 from .builders import START, open_run, outcome, runtime, task

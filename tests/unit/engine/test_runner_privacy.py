@@ -28,10 +28,10 @@ from sigmax_tasks.models.research import (
     TaskOutcome,
     TaskStatus,
 )
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.runner import TaskRunner
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.sources.desk import Gathered
 from sigmax_tasks.store import RunStore
 from tests.unit.engine.builders import START, open_run, runtime

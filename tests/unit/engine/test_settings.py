@@ -8,8 +8,9 @@ import pytest
 
 from sigmax_planner.errors import DependencyCycleError, InvalidWidthError
 from sigmax_tasks.errors import ConfigurationError, UnknownKeyError
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.settings.layers import flatten, shipped_folder
+from sigmax_tasks.settings.layers import flatten
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -16,9 +16,9 @@ from sigmax_planner.models import Batching
 from sigmax_tasks import clock, sweeper
 from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.models.research import TaskStatus
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.store import RunStore
 
 from .builders import START, begun, open_run, outcome, runtime, task

@@ -20,9 +20,9 @@ from sigmax_tasks.llm.prompts import Prompt, encoded, prompt_sha256, request_bod
 from sigmax_tasks.llm.readiness import check_key, readiness_line
 from sigmax_tasks.models.debate import ModelAnswer
 from sigmax_tasks.models.llm_policy import LlmPolicy
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.runner import shared_desk
 from sigmax_tasks.settings import load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.sources.gate import Gate
 from sigmax_tasks.sources.http import HttpClient
 from tests.chat_server import ChatServer, chat_server

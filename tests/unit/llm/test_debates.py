@@ -17,9 +17,9 @@ from sigmax_tasks.debates import LEASE_NAME, Debates, Held
 from sigmax_tasks.finalizer import conclude
 from sigmax_tasks.llm.chat import ChatEndpoint
 from sigmax_tasks.llm.interview import Interview
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.sources.http import HttpClient
 from sigmax_tasks.stages.validate import validate
 from sigmax_tasks.store import RunStore

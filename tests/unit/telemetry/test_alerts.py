@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from sigmax_tasks.clock import SystemClock, use_clock
+from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.settings.layers import shipped_folder
 from sigmax_tasks.telemetry.alert_book import AlertBook
 from sigmax_tasks.telemetry.alert_rules import AlertRule, alert_rules, rules_text
 from sigmax_tasks.telemetry.conditions import Series, values_of
