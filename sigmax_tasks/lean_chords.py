@@ -36,24 +36,17 @@ def control_call(name: str, *args: str | int) -> Call:
 
 
 def lean_chord(
-    run_id: str,
-    step: int,
-    tasks: Sequence[ResearchTask],
-    *,
-    last: bool,
-    behind: bool = False,
+    run_id: str, step: int, tasks: Sequence[ResearchTask], *, last: bool
 ) -> list[Letter]:
-    """The letters of batch ``step``; ``last`` when no batch follows.
-
-    ``behind``: its tasks wait behind those of all runs that are not.
-    """
+    """The letters of batch ``step``; ``last`` when no batch follows."""
     header = [
         Call(
             RUN_RESEARCH,
             (run_id, task.task_id),
             RESEARCH_QUEUE,
-            message_priority(task.priority, behind=behind),
+            message_priority(task.priority),
             _HEADERS,
+            message_priority(task.priority, behind=True),
         )
         for task in tasks
     ]
@@ -65,16 +58,29 @@ def lean_chord(
 def send_lean_chord(
     store: RunStore, run: OpenRun, step: int, tasks: Sequence[ResearchTask], *, claim: bool
 ) -> bool:
-    """Send a chord in the step that tells of it and, with ``claim``, moves the run to its batch."""
+    """Send a chord in the step that tells of it and, with ``claim``, moves the run to its batch.
+
+    With the first go those of all batches behind it, which the run keeps ready.
+    """
+    event, letters = batch_started(run, step, tasks), _letters(run, step, tasks)
+    ready = {}
+    if claim and step == 0 and not in_flow(run.plan):
+        ready = {
+            number: _letters(run, number, [run.plan.task(task_id) for task_id in batch])
+            for number, batch in enumerate(run.plan.execution_order)
+            if number
+        }
+    return store.send_batch(event, letters, step=step, claim=claim, ready=ready)
+
+
+def _letters(run: OpenRun, step: int, tasks: Sequence[ResearchTask]) -> list[Letter]:
     # By critical path something always follows: the body that looks what may go now.
     last = not in_flow(run.plan) and step + 1 == len(run.plan.execution_order)
-    behind = store.waits_behind(run)
-    letters = [
+    return [
         letter
         for group in chords_of(run, tasks)
-        for letter in lean_chord(run.run_id, step, group, last=last, behind=behind)
+        for letter in lean_chord(run.run_id, step, group, last=last)
     ]
-    return store.send_batch(batch_started(run, step, tasks), letters, step=step, claim=claim)
 
 
 def chords_of(run: OpenRun, tasks: Sequence[ResearchTask]) -> list[Sequence[ResearchTask]]:

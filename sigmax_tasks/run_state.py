@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import cast
 
 from sigmax_planner.models import AnalysisRequest, ResearchPlan
+from sigmax_tasks.models.events import ProgressEvent
 from sigmax_tasks.models.research import TaskOutcome
 from sigmax_tasks.store_scripts import (
     unpack_text,
@@ -54,7 +55,8 @@ class Join:
     """What is sent when the tasks ``needs``, a batch, all have an outcome. Once for each ``step``.
 
     ``step`` is the batch that follows; with ``ends_run`` none does. ``mark`` is where the run keeps
-    that it was sent.
+    that it was sent. ``opens`` tells that the next batch began, for a run that keeps its messages
+    ready: then it begins in place of the letter, unless a task did not complete.
     """
 
     needs: tuple[str, ...]
@@ -62,6 +64,7 @@ class Join:
     letter: Letter
     ends_run: bool
     mark: str = "joined"
+    opens: ProgressEvent | None = None
 
 
 def state_of(answer: object) -> RunState | None:

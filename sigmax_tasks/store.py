@@ -70,7 +70,7 @@ from sigmax_tasks.store_scripts import (
     pack_text,
     unpack_text,
 )
-from sigmax_tasks.store_tasks import TaskStore
+from sigmax_tasks.store_tasks import FORGOTTEN_SECONDS, TaskStore
 from sigmax_tasks.tally import (
     KEEP_SECONDS,
     TALLY_KEY,
@@ -79,8 +79,6 @@ from sigmax_tasks.tally import (
     record_tally,
 )
 
-FORGOTTEN_SECONDS = 15.0
-"""How long past its deadline an open run still counts as one: then nobody looks after it."""
 SPEND_GRACE_SECONDS = 30.0
 """How long past its deadline a run may still spend what it holds: its decision may be late."""
 _ANY_NUMBER = 10**12

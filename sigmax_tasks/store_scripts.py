@@ -37,6 +37,7 @@ return 0
 """
 # Stores an outcome and tells about it in one step; 0 when another was first.
 # ARGV[7] is what it adds to the metrics (tally.py), ARGV[8] what it teaches (task_samples.py).
+# ARGV[11] is 'broken' for a task that did not complete: then each next batch takes some thought.
 RECORD_OUTCOME = (
     TALLY_LUA
     + """
@@ -46,6 +47,7 @@ redis.call('EXPIRE', KEYS[2], ARGV[4])
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV[3])
 redis.call('EXPIRE', KEYS[3], ARGV[4])
 redis.call('DEL', KEYS[4])
+if ARGV[11] == 'broken' then redis.call('HSET', KEYS[1], 'broken', 1) end
 if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[5], ARGV[1], ARGV[6])
   redis.call('EXPIRE', KEYS[5], ARGV[4])
@@ -59,12 +61,28 @@ tally(KEYS[6], KEYS[7], ARGV[7])
 return 1
 """
 )
-# RECORD_OUTCOME, and in the same step the join of a chord: when all tasks of its batch have an
-# outcome and nobody has joined it yet, its body (the last key is the list, the last argument a
-# JSON object with ``needs``, ``step``, ``message`` and, behind the last batch, ``event``) is sent.
+# Pushes what the run keeps ready for a batch, a list of (list of Redis, the same for a run behind
+# others, message). A run is behind when so many of its submission are open before it.
+RELEASE_LUA = """
+local function release(run, id, ready, front_runs, forgotten)
+  local submission, list = redis.call('HGET', run, 'submission'), 1
+  if submission then
+    local open = 'sigmax:submission:' .. submission
+    redis.call('ZREMRANGEBYSCORE', open, '-inf', forgotten)
+    local rank = redis.call('ZRANK', open, id)
+    if rank and rank >= tonumber(front_runs) then list = 2 end
+  end
+  for _, letter in ipairs(ready) do redis.call('LPUSH', letter[list], letter[3]) end
+end
+"""
+# RECORD_OUTCOME, and in the same step the join of a chord, when all tasks of its batch have an
+# outcome and nobody has joined it yet: the next batch begins where its messages are ready and all
+# tasks so far completed, else the body of the chord is sent. The last key is the list for that and
+# the last argument a JSON object, see TaskStore._joining.
 # A count that is the outcomes themselves cannot be lost and does not count a task twice.
 RECORD_AND_JOIN = (
-    "local function record()"
+    RELEASE_LUA
+    + "local function record()"
     + RECORD_OUTCOME
     + """
 end
@@ -77,15 +95,25 @@ end
 local joined = redis.call('HGET', KEYS[1], join.mark)
 if joined and tonumber(joined) >= join.step then return written end
 redis.call('HSET', KEYS[1], join.mark, join.step)
+local opens = join.opens and redis.call('HMGET', KEYS[1], 'next:' .. join.step, 'step', 'broken')
+if opens and opens[1] and tonumber(opens[2]) == join.step - 1 and not opens[3] then
+  redis.call('HSET', KEYS[1], 'step', join.step, 'step_at', join.at, 'sent', join.step)
+  redis.call('HDEL', KEYS[1], 'next:' .. join.step)
+  redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.opens)
+  release(KEYS[1], join.run, cjson.decode(opens[1]), join.front_runs, join.forgotten)
+  return written
+end
 if join.event then redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.event) end
 redis.call('LPUSH', KEYS[#KEYS], join.message)
 return written
 """
 )
-# Sends the messages of a batch. With ARGV[1] the run moves there from the batch of that number in
-# the same step, and only one caller gets 1. Every argument from the 6th on is a message, its list
-# the key from the 3rd on.
-SEND_BATCH = """
+# Sends the messages of a batch, ARGV[6] of run ARGV[7]. With ARGV[1] the run moves there from the
+# batch of that number in the same step, and only one caller gets 1. What follows ARGV[9] are the
+# batches to keep ready: number and messages of each.
+SEND_BATCH = (
+    RELEASE_LUA
+    + """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
 if ARGV[1] ~= '' then
   if redis.call('HGET', KEYS[1], 'step') ~= ARGV[1] then return 0 end
@@ -93,9 +121,11 @@ if ARGV[1] ~= '' then
 end
 redis.call('HSET', KEYS[1], 'sent', ARGV[2])
 redis.call('XADD', KEYS[2], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV[4])
-for i = 6, #ARGV do redis.call('LPUSH', KEYS[i - 3], ARGV[i]) end
+for i = 10, #ARGV, 2 do redis.call('HSET', KEYS[1], 'next:' .. ARGV[i], ARGV[i + 1]) end
+release(KEYS[1], ARGV[7], cjson.decode(ARGV[6]), ARGV[8], ARGV[9])
 return 1
 """
+)
 # Takes a task: lease, time of its first start and event in one step; gives how often it was begun.
 # 0 when the run is over, the task has its outcome or another worker holds it; -1 when it was begun
 # ARGV[7] times already and nobody finished it.
@@ -150,6 +180,9 @@ COMMIT = (
     + """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1], 'record', ARGV[2])
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 5) == 'next:' then redis.call('HDEL', KEYS[1], field) end
+end
 redis.call('ZREM', KEYS[3], ARGV[3])
 local submission = redis.call('HGET', KEYS[1], 'submission')
 if submission then redis.call('ZREM', 'sigmax:submission:' .. submission, ARGV[3]) end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import redis
@@ -54,6 +55,11 @@ from sigmax_tasks.task_samples import (
     sample_text,
 )
 from sigmax_tasks.wire import Letter
+
+
+FORGOTTEN_SECONDS = 15.0
+"""How long past its deadline an open run still counts as one: then nobody looks after it."""
+_NOTHING_READY: Mapping[int, Sequence[Letter]] = MappingProxyType({})
 
 
 class TaskStore(PoolStore):
@@ -136,6 +142,7 @@ class TaskStore(PoolStore):
             sample_text(sample) if sample is not None else "",
             SAMPLES_KEPT,
             SAMPLE_SECONDS,
+            "" if outcome.status is TaskStatus.COMPLETED else "broken",
         ]
         if join is None:
             written = self._outcome_script(keys=keys, args=args)
@@ -155,29 +162,44 @@ class TaskStore(PoolStore):
         if join.ends_run:
             event = ProgressEvent(run_id=run.run_id, kind=EventKind.RUN_FINALIZING, at=clock.now())
             facts["event"] = self._event(event)
+        if join.opens is not None:
+            facts |= {
+                "run": run.run_id,
+                "opens": self._event(join.opens),
+                "at": str(clock.now().timestamp()),
+                "front_runs": self._runtime.engine.front_runs,
+                "forgotten": str(clock.now().timestamp() - FORGOTTEN_SECONDS),
+            }
         return json.dumps(facts, separators=(",", ":"))
 
     def send_batch(
-        self, event: ProgressEvent, letters: Sequence[Letter], *, step: int, claim: bool
+        self,
+        event: ProgressEvent,
+        letters: Sequence[Letter],
+        *,
+        step: int,
+        claim: bool,
+        ready: Mapping[int, Sequence[Letter]] = _NOTHING_READY,
     ) -> bool:
         """Send the tasks of batch ``step`` of an open run and tell of it by ``event``, in one step.
 
         With ``claim`` the run moves there from the batch before, and True is for one caller only.
+        ``ready`` are batches behind it, each to be sent by the step that ends the one before.
         """
-        run_id = event.run_id
+        run_id, now = event.run_id, clock.now().timestamp()
         sent = self._send_script(
-            keys=[
-                f"sigmax:run:{run_id}",
-                f"sigmax:ev:{run_id}",
-                *(letter.key for letter in letters),
-            ],
+            keys=[f"sigmax:run:{run_id}", f"sigmax:ev:{run_id}"],
             args=[
                 step - 1 if claim else "",
                 step,
-                clock.now().timestamp(),
+                now,
                 self._event(event),
                 self._runtime.engine.event_stream_max_length,
-                *(letter.text for letter in letters),
+                _pushes(letters),
+                run_id,
+                self._runtime.engine.front_runs,
+                now - FORGOTTEN_SECONDS,
+                *(part for number in ready for part in (number, _pushes(ready[number]))),
             ],
         )
         return int(cast("int", sent)) == 1
@@ -338,6 +360,12 @@ class TaskStore(PoolStore):
         """Life of a run's keys while it is open: well past its deadline, whatever dies."""
         planned = (run.deadline_at - run.created_at).total_seconds()
         return int(planned + self._runtime.retention.working_hours * 3600) + 60
+
+
+def _pushes(letters: Sequence[Letter]) -> str:
+    """What the scripts push: see RELEASE_LUA."""
+    pushes = [(letter.key, letter.key_behind, letter.text) for letter in letters]
+    return json.dumps(pushes, separators=(",", ":"))
 
 
 def _stream_entries(answer: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:

@@ -299,11 +299,15 @@ def _join_of(request: Context, run: OpenRun, task_id: str) -> Join | None:
         return None
     body = Call.of_signature(request.chord)
     ends_run = body.task == FINALIZE_RUN
-    step = len(run.plan.execution_order) if ends_run else int(body.args[1])
+    batches = run.plan.execution_order
+    step = len(batches) if ends_run else int(body.args[1])
     sends = letter(body, request.root_id)
     if in_flow(run.plan):
         return Join((task_id,), step, sends, ends_run, mark=f"joined:{task_id}")
-    return Join(companions(run.plan, task_id), step, sends, ends_run)
+    opens = None
+    if step < len(batches):
+        opens = batch_started(run, step, [run.plan.task(each) for each in batches[step]])
+    return Join(companions(run.plan, task_id), step, sends, ends_run, opens=opens)
 
 
 def failed_critical(run: OpenRun, outcomes: Mapping[str, TaskStatus]) -> str | None:

@@ -25,21 +25,26 @@ JOINED_HEADER: Final = "sigmax_joined"
 
 @dataclass(frozen=True)
 class Letter:
-    """A message and the list of Redis it belongs into."""
+    """A message and the list of Redis it belongs into, ``key_behind`` for a run behind others."""
 
     key: str
     text: str
+    key_behind: str
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a message asks for: a task by name, and where it is to run. Lower ``priority`` first."""
+    """What a message asks for: a task by name, and where it is to run. Lower ``priority`` first.
+
+    ``priority_behind`` is that for a run behind others, where it differs.
+    """
 
     task: str
     args: Sequence[str | int]
     queue: str
     priority: int
     headers: Mapping[str, str | int]
+    priority_behind: int | None = None
 
     def as_signature(self) -> dict[str, Any]:
         """As the body of a chord stands in the messages of its header."""
@@ -128,7 +133,13 @@ def _letter(call: Call, headers: dict[str, Any], chord: dict[str, Any] | None) -
             "delivery_tag": str(uuid4()),
         },
     }
-    return Letter(queue_key(call.queue, call.priority), json.dumps(message, separators=(",", ":")))
+    return Letter(
+        queue_key(call.queue, call.priority),
+        json.dumps(message, separators=(",", ":")),
+        queue_key(
+            call.queue, call.priority if call.priority_behind is None else call.priority_behind
+        ),
+    )
 
 
 @lru_cache(maxsize=2)
