@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import redis
 
@@ -21,6 +21,7 @@ from sigmax_tasks.budget import Allowance
 from sigmax_tasks.clock import Deadline, RunClock
 from sigmax_tasks.debates import Debates
 from sigmax_tasks.errors import SigmaxError, SpendRefusedError, TaskTimeoutError
+from sigmax_tasks.hands import Hands
 from sigmax_tasks.handlers import Handler, load_handler
 from sigmax_tasks.llm.chat import ChatEndpoint
 from sigmax_tasks.logs import carried
@@ -45,6 +46,7 @@ from sigmax_tasks.task_work import cleaned, failure_reason, find, needs_of
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+MOST_IDLE_THREADS = 64
 FETCH_SHARE = 0.9
 """Share of a task's time limit that fetching may use; the rest is for thinking."""
 
@@ -109,6 +111,7 @@ class TaskRunner:
         )
         gate = None if shared is None else shared.gate
         model = ChatEndpoint(settings.decision.debate.llm, self._desk.http, settings.sources, gate)
+        self._hands = Hands("sigmax-research", MOST_IDLE_THREADS)
         self.debates = Debates(store, settings, model, client)
 
     def close(self) -> None:
@@ -198,16 +201,10 @@ class TaskRunner:
         now belongs to another worker.
         """
         deadline = Deadline.after(limit)
-        thread = threading.Thread(
-            target=carried(self._work),
-            args=(run, task, batch, limit, effort),
-            name=f"sigmax-{task.task_id}",
-            daemon=True,
-        )
-        thread.start()
+        work = partial(carried(self._work), run, task, batch, limit, effort)
+        errand = self._hands.give(work)
         while True:
-            thread.join(min(POLL_SECONDS, max(0.01, deadline.remaining)))
-            if not thread.is_alive():
+            if errand.wait(min(POLL_SECONDS, max(0.01, deadline.remaining))):
                 return effort.error
             if deadline.passed:
                 effort.stop.set()
