@@ -2,33 +2,69 @@
 
 It also serves tasks in an order of its own (turns.py).
 
-kombu makes a Redis client for each command it sends and takes or acknowledges a message in a
-transaction of four. Here each channel keeps one client, and either is one script. What stands in
-Redis stays the same, so stock workers can share the queues.
+kombu makes a Redis client for each command it sends, and takes or acknowledges each message in a
+transaction of four. Here each channel keeps one client, either is one script, and the script that
+notes a message as taken takes others along for which there is room. What stands in Redis stays the
+same, so stock workers can share the queues.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
+from queue import Empty
 from typing import Any
+from weakref import WeakSet
 
 import redis
 from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
+from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 from kombu.utils.scheduling import priority_cycle
 
 from sigmax_planner.canvas import RESEARCH_QUEUE
-from sigmax_tasks.intake import admits
-from sigmax_tasks.turns import serving_order
+from sigmax_tasks.intake import admit
+from sigmax_tasks.turns import serving_order, usual_turns
+from sigmax_tasks.wire import Held
 
-# Keys: the index of messages at work, and their texts.
+MOST_TAKEN_BESIDE = 4
+"""How many messages are taken along with one, as far as there are free places for them."""
+
+# Notes a message as at work, and takes up to ARGV[4] more from the lists behind the first two keys,
+# in their order. Gives for each of those: its list, itself, its tag ('' if it has none: it is not
+# noted then). Keys: the index of messages at work, their texts; arguments: time, tag, text.
 TAKE = """
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+local function noted(raw)
+  if #raw > 100000 then return '' end
+  local read, message = pcall(cjson.decode, raw)
+  local properties = read and type(message) == 'table' and message.properties
+  if type(properties) ~= 'table' then return '' end
+  local tag, info = properties.delivery_tag, properties.delivery_info
+  if type(tag) ~= 'string' or type(info) ~= 'table' then return '' end
+  if type(info.exchange) ~= 'string' or type(info.routing_key) ~= 'string' then return '' end
+  local where = cjson.encode({info.exchange, info.routing_key})
+  redis.call('ZADD', KEYS[1], ARGV[1], tag)
+  redis.call('HSET', KEYS[2], tag, '[' .. raw .. ',' .. string.sub(where, 2))
+  return tag
+end
+local taken = {}
+for _ = 1, tonumber(ARGV[4]) do
+  local raw = false
+  for i = 3, #KEYS do
+    raw = redis.call('RPOP', KEYS[i])
+    if raw then
+      taken[#taken + 1] = {KEYS[i], raw, noted(raw)}
+      break
+    end
+  end
+  if not raw then break end
+end
+return taken
 """
 ACKNOWLEDGE = """
 redis.call('ZREM', KEYS[1], ARGV[1])
@@ -39,14 +75,33 @@ redis.call('HDEL', KEYS[2], ARGV[1])
 class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
     """Keeps messages at work in Redis until they are acknowledged."""
 
-    def append(self, message: Any, delivery_tag: str) -> None:
-        where = message.delivery_info
-        text = dumps([message._raw, where["exchange"], where["routing_key"]])
-        self._take(
-            keys=[self.unacked_index_key, self.unacked_key],
-            args=[time.time(), delivery_tag, text],
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._noted: set[str] = set()
+        self._held: dict[str, str] = {}
+        self._settled: set[str] = set()
+        _all_qos.add(self)
+
+    def take(self, text: str, delivery_tag: str, lists: Sequence[str] = (), most: int = 0) -> Any:
+        """Note a message as at work, and take up to ``most`` others: (list, message, tag) each."""
+        return self._take(
+            keys=[self.unacked_index_key, self.unacked_key, *(lists if most else ())],
+            args=[time.time(), delivery_tag, text, most],
             client=self.channel.kept_client,
         )
+
+    def expect(self, delivery_tag: str) -> None:
+        """The message of that tag, which comes next, is noted already."""
+        self._noted.add(delivery_tag)
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        if delivery_tag in self._noted:
+            self._noted.discard(delivery_tag)
+        else:
+            where = message.delivery_info
+            text = dumps([message._raw, where["exchange"], where["routing_key"]])
+            self.take(text, delivery_tag)
+        self._held[message.headers.get("id", "")] = delivery_tag
         virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
@@ -60,12 +115,30 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
             self._forget(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
 
-    def _forget(self, delivery_tag: str) -> None:
+    def drop(self, delivery_tag: str) -> None:
+        """A message that was noted and is refused is not at work."""
         self._acknowledge(
             keys=[self.unacked_index_key, self.unacked_key],
             args=[delivery_tag],
             client=self.channel.kept_client,
         )
+
+    def held(self, message_id: str) -> Held | None:
+        """The message of that task as it is held here, None when it is not."""
+        tag = self._held.get(message_id)
+        if tag is None:
+            return None
+        settle = partial(self._settled.add, tag)
+        return Held(self.unacked_index_key, self.unacked_key, tag, settle)
+
+    def _forget(self, delivery_tag: str) -> None:
+        message = self._delivered.get(delivery_tag)
+        if message is not None:
+            self._held.pop(message.headers.get("id", ""), None)
+        if delivery_tag in self._settled:
+            self._settled.discard(delivery_tag)
+        else:
+            self.drop(delivery_tag)
 
     @cached_property
     def _take(self) -> Any:
@@ -74,6 +147,14 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
     @cached_property
     def _acknowledge(self) -> Any:
         return self.channel.kept_client.register_script(ACKNOWLEDGE)
+
+
+_all_qos: WeakSet[QoS] = WeakSet()
+
+
+def held_message(message_id: str) -> Held | None:
+    """The message of a task that this process works on; None in a child of a pool of processes."""
+    return next((held for qos in tuple(_all_qos) if (held := qos.held(message_id))), None)
 
 
 class TakenTasks(priority_cycle):  # type: ignore[misc]  # kombu ships no types
@@ -102,6 +183,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._queue_cycle = TakenTasks()
+        self._known_lists: dict[tuple[tuple[str, ...], tuple[int, ...]], tuple[str, ...]] = {}
 
     @property
     def kept_client(self) -> Any:
@@ -120,45 +202,92 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         queues = self._queue_cycle.consume(len(self.active_queues))
         if not queues:
             return
-        order = serving_order(
-            self.priority_steps, self._queue_cycle.taken, self.reserved_turn_every
-        )
-        keys = [
-            self._q_for_pri(queue, step)
-            for tasks in (False, True)
-            for step in (order if tasks else self.priority_steps)
-            for queue in queues
-            if (queue == RESEARCH_QUEUE) is tasks
-        ]
-        command = ["BRPOP", *keys, (self.brpop_timeout if timeout is None else timeout) or 0]
+        lists = self._lists(tuple(queues))
+        command = ["BRPOP", *lists, (self.brpop_timeout if timeout is None else timeout) or 0]
         if self.global_keyprefix:
             command = self.client._prefix_args(command)
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
         self.client.connection.send_command(*command)
 
-    def _create_client(self, asynchronous: bool = False) -> Any:
-        client = super()._create_client(asynchronous=asynchronous)
-        if asynchronous:
-            client.set_response_callback("BRPOP", self._sift)
-        return client
+    def _lists(self, queues: tuple[str, ...]) -> tuple[str, ...]:
+        """The lists of Redis in the order in which the next message is looked for."""
+        taken = self._queue_cycle.taken
+        order = serving_order(self.priority_steps, taken, self.reserved_turn_every)
+        known = self._known_lists.get((queues, order))
+        if known is None:
+            known = tuple(
+                self._q_for_pri(queue, step)
+                for tasks in (False, True)
+                for step in (order if tasks else self.priority_steps)
+                for queue in queues
+                if (queue == RESEARCH_QUEUE) is tasks
+            )
+            self._known_lists[queues, order] = known
+        return known
 
-    def _sift(self, answer: Any, **_: Any) -> tuple[Any, Any] | None:
-        """The answer of BRPOP; None, as if the queues were empty, for a refused message."""
-        if not answer:
-            return None
-        key, raw = answer
-        return (key, raw) if admits(key, raw, self.conn_or_acquire) else None
+    def _brpop_read(self, **options: Any) -> bool:
+        """The answer of BRPOP: its message and some more for free places, looked at and delivered.
+
+        Raises ``Empty`` when there is none to deliver, as if the queues were empty.
+        """
+        connection = self.client.connection
+        try:
+            try:
+                answer = self.client.parse_response(connection, "BRPOP", **options)
+            except self.connection_errors:
+                connection.disconnect()
+                raise
+            if not answer or not self._hand_over(*answer):
+                raise Empty
+            return True
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+
+    def _hand_over(self, key: Any, raw: Any) -> bool:
+        name, content = self._admitted(key, raw)
+        if content is None:
+            return False
+        tag = content["properties"]["delivery_tag"]
+        where = content["properties"]["delivery_info"]
+        text = f"[{bytes_to_str(raw)},{dumps([where['exchange'], where['routing_key']])[1:]}"
+        beside = self.qos.take(text, tag, self._lists(tuple(self.active_queues)), self._room())
+        self._noted_deliver(name, content, tag)
+        for other_key, other_raw, noted in beside:
+            name, content = self._admitted(other_key, other_raw)
+            other_tag = bytes_to_str(noted)
+            if content is not None:
+                self._noted_deliver(name, content, other_tag)
+            elif other_tag:
+                self.qos.drop(other_tag)
+        return True
+
+    def _room(self) -> int:
+        """How many messages may be taken beside one, in the usual order."""
+        free = self.qos.can_consume_max_estimate()
+        turns = usual_turns(self._queue_cycle.taken, self.reserved_turn_every)
+        return min(MOST_TAKEN_BESIDE, turns, MOST_TAKEN_BESIDE if free is None else free - 1)
+
+    def _admitted(self, key: Any, raw: Any) -> tuple[str, Any]:
+        """The queue of a list, and the message if it is not refused."""
+        name: str = bytes_to_str(key).rsplit(self.sep, 1)[0]
+        self._queue_cycle.rotate(name)
+        return name, admit(key, raw, self.conn_or_acquire)
+
+    def _noted_deliver(self, queue: str, content: Any, tag: str) -> None:
+        if tag:
+            self.qos.expect(tag)
+        self.connection._deliver(content, queue)
 
     def _handle_message(self, client: Any, r: Any) -> Any:
         """What came over publish and subscribe, without its data where that is refused."""
         payload = super()._handle_message(client, r)
         data = payload.get("data")
-        if isinstance(data, bytes | str) and not admits(
-            payload["channel"], data, self.conn_or_acquire
-        ):
-            return {**payload, "data": None}
-        return payload
+        if not isinstance(data, bytes | str):
+            return payload
+        admitted = admit(payload["channel"], data, self.conn_or_acquire)
+        return payload if admitted is not None else {**payload, "data": None}
 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no types

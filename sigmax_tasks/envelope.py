@@ -42,6 +42,7 @@ REASONS: tuple[Reason, ...] = (
 FIRST_PROTOCOL = 1
 """Of messages without a version in them."""
 
+Content = dict[str, Any]
 _TASK_ID = re.compile(TASK_ID_PATTERN, re.ASCII)
 _MOST_BATCHES = 10_000
 _MOST_CHUNKS = 1_000_000
@@ -116,8 +117,8 @@ class _Order(_Part):
     destination: list[str] | None = None
 
 
-def examine_letter(raw: bytes, *, max_bytes: int, is_order: bool) -> Refusal | None:
-    """None for a message that is not about a task and that Celery can read.
+def examine_letter(raw: bytes, *, max_bytes: int, is_order: bool) -> Content | Refusal:
+    """What a message holds that is not about a task and that Celery can read.
 
     It is an order of the remote control, or else an answer to one or an event.
     """
@@ -136,11 +137,11 @@ def examine_letter(raw: bytes, *, max_bytes: int, is_order: bool) -> Refusal | N
             _Order.model_validate(body)
         except ValidationError as error:
             return _malformed(error)
-    return None
+    return content
 
 
-def examine(raw: bytes, *, max_bytes: int, known_tasks: Container[str]) -> Refusal | None:
-    """None for a message a worker may take.
+def examine(raw: bytes, *, max_bytes: int, known_tasks: Container[str]) -> Content | Refusal:
+    """What a message holds that a worker may take.
 
     ``raw`` is an element of a queue's list. One longer than ``max_bytes`` is not parsed.
     """
@@ -159,10 +160,10 @@ def examine(raw: bytes, *, max_bytes: int, known_tasks: Container[str]) -> Refus
         )
     if headers.task not in known_tasks:
         return Refusal("unknown_task", f"no task {headers.task!r:.100}")
-    return _examine_body(headers.task, message.body)
+    return _examine_body(headers.task, message.body) or content
 
 
-def _envelope(raw: bytes, max_bytes: int) -> dict[str, Any] | Refusal:
+def _envelope(raw: bytes, max_bytes: int) -> Content | Refusal:
     if len(raw) > max_bytes:
         return Refusal("oversized", f"{len(raw)} bytes, at most {max_bytes} are read")
     content = _parsed(raw)
@@ -201,10 +202,13 @@ def _examine_body(task: str, body: str) -> Refusal | None:
 
 
 def _parsed(raw: bytes) -> Any:
-    """The JSON, None where it is none, nested too deeply, or not for kombu, which reads it next."""
+    """The JSON, None where it is none, nested too deeply, or not for kombu, which reads it next.
+
+    kombu makes more than JSON of objects that name a type; their names may be spelt by escapes.
+    """
     try:
-        from_json(raw, allow_inf_nan=False)
-        return loads(raw)
+        content = from_json(raw, allow_inf_nan=False)
+        return loads(raw) if b"__type__" in raw or rb"\u" in raw else content
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ArithmeticError):
         return None
 

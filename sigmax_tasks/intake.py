@@ -12,12 +12,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
+from typing import cast
 
 import redis
+from kombu.utils.json import loads
 
 from sigmax_planner.canvas import CONTROL_QUEUE, RESEARCH_QUEUE
 from sigmax_tasks import clock
-from sigmax_tasks.envelope import Refusal, examine, examine_letter
+from sigmax_tasks.envelope import Content, Refusal, examine, examine_letter
 from sigmax_tasks.refusals import count_refused, park
 
 logger = logging.getLogger(__name__)
@@ -40,17 +42,27 @@ class Intake:
         self._lock = threading.Lock()
         self._uncounted: Counter[str] = Counter()
 
-    def admits(
+    def admit(
         self, queue: str, raw: bytes, connection: Callable[[], AbstractContextManager[redis.Redis]]
-    ) -> bool:
-        """Whether a worker may read what came from that list or channel; else it is dealt with."""
+    ) -> Content | None:
+        """What came from that list or channel, if a worker may read it; else it is dealt with."""
         if queue.partition(":")[0] in _TASK_QUEUES:
-            refusal = examine(raw, max_bytes=self._max_bytes, known_tasks=self._known_tasks)
+            found = examine(raw, max_bytes=self._max_bytes, known_tasks=self._known_tasks)
         else:
             is_order = queue.startswith("/") and queue.endswith(_CONTROL_CHANNEL)
-            refusal = examine_letter(raw, max_bytes=self._max_bytes, is_order=is_order)
-        if refusal is None:
-            return True
+            found = examine_letter(raw, max_bytes=self._max_bytes, is_order=is_order)
+        if isinstance(found, Refusal):
+            self._refuse(queue, raw, found, connection)
+            return None
+        return found
+
+    def _refuse(
+        self,
+        queue: str,
+        raw: bytes,
+        refusal: Refusal,
+        connection: Callable[[], AbstractContextManager[redis.Redis]],
+    ) -> None:
         try:
             with connection() as client:
                 count = self._deal_with(client, queue, raw, refusal)
@@ -59,7 +71,7 @@ class Intake:
             with self._lock:
                 self._uncounted[refusal.reason] += 1
             logger.warning("a refused message is not counted yet (%s)", type(error).__name__)
-            return False
+            return
         # Not a line for each of thousands: the first three, then every power of two.
         if count <= 3 or count & (count - 1) == 0:
             logger.warning(
@@ -69,7 +81,6 @@ class Intake:
                 refusal.reason,
                 count,
             )
-        return False
 
     def _deal_with(self, client: redis.Redis, queue: str, raw: bytes, refusal: Refusal) -> int:
         with self._lock:
@@ -108,14 +119,14 @@ def guard_intake(known_tasks: Container[str], max_bytes: int) -> None:
     _intake = Intake(known_tasks, max_bytes)
 
 
-def admits(
+def admit(
     name: bytes | str,
     raw: bytes | str,
     connection: Callable[[], AbstractContextManager[redis.Redis]],
-) -> bool:
-    """Whether this process may read what came from that list or channel; without a door, all."""
-    if _intake is None:
-        return True
+) -> Content | None:
+    """What came from that list or channel, if this process may read it; without a door, all."""
     name = name.decode(errors="replace") if isinstance(name, bytes) else name
     raw = raw.encode() if isinstance(raw, str) else raw
-    return _intake.admits(name, raw, connection)
+    if _intake is None:
+        return cast("Content", loads(raw))
+    return _intake.admit(name, raw, connection)

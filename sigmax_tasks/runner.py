@@ -21,8 +21,8 @@ from sigmax_tasks.budget import Allowance
 from sigmax_tasks.clock import Deadline, RunClock
 from sigmax_tasks.debates import Debates
 from sigmax_tasks.errors import SigmaxError, SpendRefusedError, TaskTimeoutError
-from sigmax_tasks.hands import Hands
 from sigmax_tasks.handlers import Handler, load_handler
+from sigmax_tasks.hands import Hands
 from sigmax_tasks.llm.chat import ChatEndpoint
 from sigmax_tasks.logs import carried
 from sigmax_tasks.models.events import EventKind, ProgressEvent
@@ -42,6 +42,7 @@ from sigmax_tasks.sources.shared import SharedDesk
 from sigmax_tasks.stages.privacy import Redactor, phrases_in_observations
 from sigmax_tasks.store import RunStore
 from sigmax_tasks.task_work import cleaned, failure_reason, find, needs_of
+from sigmax_tasks.wire import Held
 
 logger = logging.getLogger(__name__)
 
@@ -124,10 +125,11 @@ class TaskRunner:
         batch: tuple[str, ...],
         owner: str,
         join: Join | None = None,
+        held: Held | None = None,
     ) -> None:
         """Run the task and record its outcome, unless somebody else has done so or is at it.
 
-        ``join`` goes with the outcome, see :meth:`RunStore.record_outcome`.
+        ``join`` and ``held`` go with the outcome, see :meth:`RunStore.record_outcome`.
         """
         started_at = clock.now()
         started = clock.monotonic()
@@ -135,7 +137,7 @@ class TaskRunner:
         if limit <= 0:
             if self._store.hold_lease(run.run_id, task.task_id, owner):
                 late = ended(task, TaskStatus.SKIPPED, "no time left in the run", at=started_at)
-                self._store.record_outcome(run, late, join=join)
+                self._store.record_outcome(run, late, join=join, held=held)
             return
         event = ProgressEvent(
             run_id=run.run_id,
@@ -177,7 +179,7 @@ class TaskRunner:
             redactions=dict(effort.redactions),
             compliance=effort.compliance,
         )
-        self._store.record_outcome(run, outcome, effort.observations, join)
+        self._store.record_outcome(run, outcome, effort.observations, join, held)
 
     def _limit_seconds(self, run: OpenRun, task: ResearchTask, now: datetime) -> float:
         """The task's own limit, within what the batch and the run have left."""

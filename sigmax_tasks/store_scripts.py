@@ -38,6 +38,7 @@ return 0
 # Stores an outcome and tells about it in one step; 0 when another was first.
 # ARGV[7] is what it adds to the metrics (tally.py), ARGV[8] what it teaches (task_samples.py).
 # ARGV[11] is 'broken' for a task that did not complete: then each next batch takes some thought.
+# ARGV[12] is the tag of the message it comes from ('' for none), whose work is done.
 RECORD_OUTCOME = (
     TALLY_LUA
     + """
@@ -58,6 +59,10 @@ if ARGV[8] ~= '' then
   redis.call('EXPIRE', KEYS[8], ARGV[10])
 end
 tally(KEYS[6], KEYS[7], ARGV[7])
+if ARGV[12] ~= '' then
+  redis.call('ZREM', KEYS[9], ARGV[12])
+  redis.call('HDEL', KEYS[10], ARGV[12])
+end
 return 1
 """
 )

@@ -54,8 +54,7 @@ from sigmax_tasks.task_samples import (
     sample_of,
     sample_text,
 )
-from sigmax_tasks.wire import Letter
-
+from sigmax_tasks.wire import Held, Letter
 
 FORGOTTEN_SECONDS = 15.0
 """How long past its deadline an open run still counts as one: then nobody looks after it."""
@@ -98,10 +97,12 @@ class TaskStore(PoolStore):
         outcome: TaskOutcome,
         observations: Sequence[Observation] = (),
         join: Join | None = None,
+        held: Held | None = None,
     ) -> bool:
         """Keep the outcome, and what it rests on, if it is the first of its task; else False.
 
-        ``join`` says what is sent, in the same step, when this was the last of its batch.
+        ``join`` says what is sent, in the same step, when this was the last of its batch. ``held``
+        is the message that asked for it: the step acknowledges it.
         """
         run_id = run.run_id
         task = run.plan.task(outcome.task_id)
@@ -130,6 +131,7 @@ class TaskStore(PoolStore):
             TALLY_KEY,
             TASK_TALLY_KEY,
             sample_key(run.request.data_mode, task),
+            *((held.index_key, held.texts_key) if held is not None else ()),
         ]
         args: list[str | int | float] = [
             outcome.task_id,
@@ -143,6 +145,7 @@ class TaskStore(PoolStore):
             SAMPLES_KEPT,
             SAMPLE_SECONDS,
             "" if outcome.status is TaskStatus.COMPLETED else "broken",
+            "" if held is None else held.tag,
         ]
         if join is None:
             written = self._outcome_script(keys=keys, args=args)
@@ -150,7 +153,10 @@ class TaskStore(PoolStore):
             written = self._join_script(
                 keys=[*keys, join.letter.key], args=[*args, self._joining(run, join)]
             )
-        return int(cast("int", written)) == 1
+        first = int(cast("int", written)) == 1
+        if first and held is not None:
+            held.settle()
+        return first
 
     def _joining(self, run: OpenRun, join: Join) -> str:
         facts: dict[str, object] = {

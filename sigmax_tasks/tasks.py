@@ -22,6 +22,7 @@ from sigmax_planner.canvas import (
 from sigmax_planner.models import ResearchTask, TaskPriority
 from sigmax_tasks import clock
 from sigmax_tasks.celery import app, settings
+from sigmax_tasks.channel import held_message
 from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.finalizer import conclude
@@ -127,7 +128,8 @@ def _run_research(self: Task, run_id: str, task_id: str) -> str:
     _, runner = place.of(run)
     batch = companions(run.plan, task_id)
     owner = f"{worker_identity()}:{threading.get_ident()}:{self.request.id}"
-    runner.run(run, run.plan.task(task_id), batch, owner, _join_of(self.request, run, task_id))
+    join = _join_of(self.request, run, task_id)
+    runner.run(run, run.plan.task(task_id), batch, owner, join, held_message(self.request.id or ""))
     return task_id
 
 

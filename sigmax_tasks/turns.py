@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 
@@ -19,3 +20,8 @@ def serving_order(steps: Sequence[int], taken: int, every: int) -> tuple[int, ..
         return usual
     start = 1 + (taken // every) % (len(usual) - 1)
     return usual[start:] + usual[:start][::-1]
+
+
+def usual_turns(taken: int, every: int) -> int:
+    """How many tasks may be taken in the usual order before one of a reserved turn is due."""
+    return sys.maxsize if every < 2 else every - 1 - taken % every

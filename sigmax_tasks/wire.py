@@ -11,7 +11,7 @@ import base64
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -30,6 +30,19 @@ class Letter:
     key: str
     text: str
     key_behind: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """A message at work in this process, as Redis keeps it until it is acknowledged.
+
+    Who has removed it, in the step that keeps what it asked for, calls ``settle``.
+    """
+
+    index_key: str
+    texts_key: str
+    tag: str
+    settle: Callable[[], None]
 
 
 @dataclass(frozen=True)

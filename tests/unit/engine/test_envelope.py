@@ -26,7 +26,7 @@ from sigmax_planner.canvas import (
     control_signature,
 )
 from sigmax_tasks import clock
-from sigmax_tasks.envelope import examine, protocol_of
+from sigmax_tasks.envelope import Refusal, examine, protocol_of
 from sigmax_tasks.intake import PARK_LIFE_SECONDS, PARK_SECONDS, Intake
 from sigmax_tasks.refusals import count_refused, refused, unpark
 
@@ -60,7 +60,7 @@ def message(
 def verdict(content: Any) -> str | None:
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     refusal = examine(raw, max_bytes=MOST, known_tasks=KNOWN)
-    return None if refusal is None else refusal.reason
+    return refusal.reason if isinstance(refusal, Refusal) else None
 
 
 def without(key: str, inner: str | None = None) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def test_our_own_messages_are_read() -> None:
             header.apply_async(connection=connection, chord=chord.body)
     assert len(seen) == 4
     for raw in seen:
-        assert examine(raw, max_bytes=MOST, known_tasks=KNOWN) is None, raw
+        assert examine(raw, max_bytes=MOST, known_tasks=KNOWN) == json.loads(raw)
         assert protocol_of(json.loads(raw)["headers"]) == PROTOCOL_VERSION
     assert max(map(len, seen)) < 4_000
 
@@ -166,7 +166,7 @@ def test_a_pickle_is_not_opened() -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_raise(raw: bytes) -> None:
-    assert examine(raw, max_bytes=MOST, known_tasks=KNOWN) is not None
+    assert isinstance(examine(raw, max_bytes=MOST, known_tasks=KNOWN), Refusal)
 
 
 JSON = st.recursive(
@@ -215,9 +215,9 @@ def test_refused_messages_are_counted_by_reason_and_not_kept(client: redis.Redis
     intake = Intake(KNOWN, MOST)
     door = Connection(client)
     good = json.dumps(message()).encode()
-    assert intake.admits("sigmax.control", good, door)
+    assert intake.admit("sigmax.control", good, door)
     for raw in (b"x", b"y", b"z" * (MOST + 1)):
-        assert not intake.admits("sigmax.control", raw, door)
+        assert not intake.admit("sigmax.control", raw, door)
     assert refused(client) == {"malformed": 2, "oversized": 1}
     assert client.keys("*") == ["sigmax:refused"]
     assert client.ttl("sigmax:refused") > 0
@@ -229,9 +229,9 @@ def test_what_could_not_be_counted_is_counted_later(client: redis.Redis) -> None
             raise redis.ResponseError("OOM command not allowed")
 
     intake = Intake(KNOWN, MOST)
-    assert not intake.admits("sigmax.control", b"x", Full(client))
-    assert not intake.admits("sigmax.control", b"y", Full(client))
-    assert not intake.admits("sigmax.control", b"z" * (MOST + 1), Connection(client))
+    assert not intake.admit("sigmax.control", b"x", Full(client))
+    assert not intake.admit("sigmax.control", b"y", Full(client))
+    assert not intake.admit("sigmax.control", b"z" * (MOST + 1), Connection(client))
     assert refused(client) == {"malformed": 2, "oversized": 1}
 
 
@@ -241,7 +241,7 @@ def test_a_message_of_a_newer_version_is_offered_again_until_it_is_too_old(
     intake, door = Intake(KNOWN, MOST), Connection(client)
     newer = json.dumps(message(**{PROTOCOL_HEADER: PROTOCOL_VERSION + 1})).encode()
     now = clock.now().timestamp()
-    assert not intake.admits("sigmax.control:3", newer, door)
+    assert not intake.admit("sigmax.control:3", newer, door)
     assert unpark(client, now) == 0, "not at once: it would go round in circles"
     assert unpark(client, now + PARK_SECONDS + 1) == 1
     raw = client.rpop("sigmax.control:3")
@@ -251,7 +251,7 @@ def test_a_message_of_a_newer_version_is_offered_again_until_it_is_too_old(
 
     old = json.loads(raw)
     old["headers"]["sigmax_parked_at"] = now - PARK_LIFE_SECONDS - 1
-    assert not intake.admits("sigmax.control:3", json.dumps(old).encode(), door)
+    assert not intake.admit("sigmax.control:3", json.dumps(old).encode(), door)
     assert unpark(client, now + 100) == 0
     assert refused(client) == {"newer": 2}
 
@@ -268,13 +268,13 @@ def test_remote_control_and_its_answers_are_read_and_junk_is_not(client: redis.R
     order["body"] = base64.b64encode(json.dumps(body).encode()).decode()
     raw = json.dumps(order).encode()
     intake, door = Intake(KNOWN, MOST), Connection(client)
-    assert intake.admits("/0.celery.pidbox", raw, door)
-    assert not intake.admits("sigmax.control", raw, door), "it names no task"
+    assert intake.admit("/0.celery.pidbox", raw, door)
+    assert not intake.admit("sigmax.control", raw, door), "it names no task"
     list_body = base64.b64encode(b"[[], {}, {}]").decode()
     answer = json.dumps({**order, "body": list_body}).encode()
-    assert intake.admits("an-oid.reply.celery.pidbox", answer, door)
-    assert not intake.admits("/0.celery.pidbox", answer, door), "an order is an object"
-    assert intake.admits("/0.celeryev/worker.online", answer, door), "an event, as gossip hears"
+    assert intake.admit("an-oid.reply.celery.pidbox", answer, door)
+    assert not intake.admit("/0.celery.pidbox", answer, door), "an order is an object"
+    assert intake.admit("/0.celeryev/worker.online", answer, door), "an event, as gossip hears"
     for damage in ({"body": 5}, {"properties": {}}, {"headers": []}, {"content-type": "x"}):
         damaged = json.dumps({**order, **damage}).encode()
-        assert not intake.admits("/0.celery.pidbox", damaged, door), damage
+        assert not intake.admit("/0.celery.pidbox", damaged, door), damage
