@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
@@ -18,6 +18,7 @@ from sigmax_tasks.wire import Letter
 STATE_OPEN = "open"
 STATE_FINISHED = "finished"
 STATE_CANCELLED = "cancelled"
+_OF_TASKS = ("started", "tries", "sent")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,18 @@ class RunState:
 
 
 @dataclass(frozen=True)
+class Look:
+    """A run at one moment: ``done`` tasks have an outcome, ``leased`` ones a worker runs.
+
+    ``state`` is None for one that is not kept.
+    """
+
+    state: RunState | None
+    done: frozenset[str]
+    leased: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Join:
     """What is sent when the tasks ``needs``, a batch, all have an outcome. Once for each ``step``.
 
@@ -65,6 +78,12 @@ class Join:
     ends_run: bool
     mark: str = "joined"
     opens: ProgressEvent | None = None
+
+
+def state_fields(task_ids: Iterable[str]) -> list[str]:
+    """The fields of a run's hash that :func:`state_of` reads."""
+    of_tasks = (f"{kind}:{task_id}" for task_id in task_ids for kind in _OF_TASKS)
+    return ["state", "step", "step_at", "sent", *of_tasks]
 
 
 def state_of(answer: object) -> RunState | None:

@@ -24,6 +24,7 @@ Keys of a run (all with a time to live from their creation):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -57,9 +58,11 @@ from sigmax_tasks.run_state import (
     STATE_CANCELLED,
     STATE_FINISHED,
     STATE_OPEN,
+    Look,
     OpenRun,
     RunState,
     outcomes_of,
+    state_fields,
     state_of,
 )
 from sigmax_tasks.settings.runtime import RuntimeSettings
@@ -177,6 +180,37 @@ class RunStore(TaskStore):
     def state(self, run_id: str) -> RunState | None:
         """Where the run stands; None when it is not kept."""
         return state_of(self._redis.hgetall(f"sigmax:run:{run_id}"))
+
+    def moved_at(self, run_ids: Sequence[str]) -> dict[str, float]:
+        """When each open run in work got to its batch (unix seconds); others are left out."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for run_id in run_ids:
+                pipe.hmget(f"sigmax:run:{run_id}", ("state", "step", "step_at"))
+            answers = cast("list[list[str | None]]", pipe.execute())
+        return {
+            run_id: float(at)
+            for run_id, (state, step, at) in zip(run_ids, answers, strict=True)
+            if state == STATE_OPEN and step != "-1" and at is not None
+        }
+
+    def looks(self, runs: Sequence[OpenRun]) -> list[Look]:
+        """Where each of the runs stands, in one round trip."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for run in runs:
+                ids = [task.task_id for task in run.plan.tasks]
+                pipe.hmget(f"sigmax:run:{run.run_id}", state_fields(ids))
+                pipe.hkeys(f"sigmax:out:{run.run_id}")
+                pipe.mget([f"sigmax:lease:{run.run_id}:{task_id}" for task_id in ids])
+            answers = iter(pipe.execute())
+        found = []
+        for run in runs:
+            ids = [task.task_id for task in run.plan.tasks]
+            values = dict(zip(state_fields(ids), next(answers), strict=True))
+            done = frozenset(cast("list[str]", next(answers)))
+            leased = frozenset(t for t, owner in zip(ids, next(answers), strict=True) if owner)
+            state = state_of({name: text for name, text in values.items() if text is not None})
+            found.append(Look(state, done, leased))
+        return found
 
     def standing(self, run_id: str) -> tuple[RunState | None, dict[str, TaskOutcome]]:
         """:meth:`state` and :meth:`outcomes` of one moment."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import platform
 import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -31,7 +33,7 @@ from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.models.worker import WorkerFacts
 from sigmax_tasks.release import in_flow, sendable, steps_of
-from sigmax_tasks.run_state import STATE_OPEN, OpenRun, RunState
+from sigmax_tasks.run_state import STATE_OPEN, Look, OpenRun, RunState
 from sigmax_tasks.runner import ended, killer, worker_identity
 from sigmax_tasks.tasks import Workplace, dispatch, workplace
 
@@ -41,6 +43,9 @@ STALE_STEP_SECONDS = 2.0
 """A batch complete for this long without the next one having begun has lost its chord."""
 ABANDON_SECONDS = 5.0
 """A run that cannot be concluded here is left this long past its deadline to workers who can."""
+FRESH_SECONDS = 0.5
+"""What has come to its batch more recently is left alone."""
+RUNS_AT_ONCE = 100
 FINALIZE_AGAIN_SECONDS = 5.0
 """A finaliser that was sent is sent again after this long."""
 
@@ -54,6 +59,7 @@ class Sweeper:
         self._store = place.store
         self._engine = place.settings.runtime.engine
         self._noticed: dict[tuple[str, int], float] = {}
+        self._backlog: int | None = None
 
     def sweep(self) -> None:
         """One round over all open runs, unless another worker is at it."""
@@ -61,20 +67,46 @@ class Sweeper:
         if not self._store.take_watch(worker_identity(), self._engine.sweep_interval_seconds):
             return
         self._store.unpark()
-        live = self._store.live_runs()
-        for run_id, deadline in live:
-            with about(run_id):
-                self._visit_safely(run_id, deadline)
-        alive = {run_id for run_id, _ in live}
-        self._noticed = {key: at for key, at in self._noticed.items() if key[0] in alive}
+        live = dict(self._store.live_runs())
+        ids = self._worth_a_look(live)
+        for few in (ids[at : at + RUNS_AT_ONCE] for at in range(0, len(ids), RUNS_AT_ONCE)):
+            self._visit(few, live)
+        self._noticed = {key: at for key, at in self._noticed.items() if key[0] in live}
 
-    def _visit_safely(self, run_id: str, deadline: float) -> None:
+    def _worth_a_look(self, live: Mapping[str, float]) -> list[str]:
+        """Runs that are near their deadline or did not move lately: nothing else can be wrong."""
+        now = clock.now().timestamp()
+        moved = self._store.moved_at(tuple(live))
+        soon = now + self._engine.finalize_reserve_seconds
+        return [
+            run_id
+            for run_id, deadline in live.items()
+            if deadline < soon or now - moved.get(run_id, 0.0) >= FRESH_SECONDS
+        ]
+
+    def _visit(self, run_ids: Sequence[str], live: Mapping[str, float]) -> None:
+        self._backlog = None
+        runs: list[OpenRun] = []
+        for run_id in run_ids:
+            with about(run_id), self._careful(run_id, live[run_id]):
+                run = self._recall(run_id, live[run_id])
+                if run is not None:
+                    runs.append(run)
+        for run, look in zip(runs, self._store.looks(runs), strict=True):
+            with about(run.run_id), self._careful(run.run_id, live[run.run_id]):
+                if look.state is None or look.state.state != STATE_OPEN:
+                    self._store.forget_live(run.run_id)
+                else:
+                    self._look_after(run, look.state, look, live[run.run_id])
+
+    @contextmanager
+    def _careful(self, run_id: str, deadline: float) -> Iterator[None]:
+        """One run that cannot be read must not keep the watchdog from the others."""
         try:
-            self._visit(run_id, deadline)
+            yield
         except redis.ConnectionError:
             raise
         except Exception as error:
-            # One run that cannot be read must not keep the watchdog from the others.
             logger.exception("watchdog: run %s", run_id)
             self._abandon(run_id, deadline, f"it cannot be read ({type(error).__name__})")
 
@@ -95,28 +127,21 @@ class Sweeper:
         if first:
             self._greet()
 
-    def _visit(self, run_id: str, deadline: float) -> None:
-        run = self._place.recall(run_id)
+    def _recall(self, run_id: str, deadline: float) -> OpenRun | None:
         try:
-            run = run or self._store.load(run_id)
+            return self._place.recall(run_id) or self._store.load(run_id)
         except RunNotFoundError:
             self._store.forget_live(run_id)
-            return
         except NewerRunError as error:
             self._abandon(run_id, deadline, str(error))
-            return
-        state = self._store.state(run_id)
-        if state is None or state.state != STATE_OPEN:
-            self._store.forget_live(run_id)
-        else:
-            self._look_after(run, state, deadline)
+        return None
 
     def _abandon(self, run_id: str, deadline: float, reason: str) -> None:
         """Past its deadline, end a run that this version cannot conclude, and say why."""
         if clock.now().timestamp() > deadline + ABANDON_SECONDS:
             self._store.abandon(run_id, reason)
 
-    def _look_after(self, run: OpenRun, state: RunState, deadline: float) -> None:
+    def _look_after(self, run: OpenRun, state: RunState, look: Look, deadline: float) -> None:
         now = clock.now().timestamp()
         reserve = self._engine.finalize_reserve_seconds
         batches = steps_of(run.plan)
@@ -133,16 +158,22 @@ class Sweeper:
             if self._due((run.run_id, state.step), now, FINALIZE_AGAIN_SECONDS):
                 control_signature(app, FINALIZE_RUN, run.run_id).apply_async()
             return
-        done = self._store.outcome_ids(run.run_id)
-        missing = [task_id for task_id in batches[state.step] if task_id not in done]
+        missing = [task_id for task_id in batches[state.step] if task_id not in look.done]
         if not missing:
             if self._due((run.run_id, state.step), now, STALE_STEP_SECONDS):
                 following = state.step + 1
                 control_signature(app, CLOSE_BATCH, run.run_id, following).apply_async()
             return
-        self._revive(run, state, missing, now)
+        self._revive(run, state, look.leased, missing, now)
 
-    def _revive(self, run: OpenRun, state: RunState, missing: list[str], now: float) -> None:
+    def _revive(
+        self,
+        run: OpenRun,
+        state: RunState,
+        leased: frozenset[str],
+        missing: list[str],
+        now: float,
+    ) -> None:
         """Give up on, or send again, tasks of the current batch that nobody runs.
 
         By critical path each task has a clock of its own, and one that was not sent yet waits.
@@ -161,7 +192,6 @@ class Sweeper:
                 self._give_up(run, state, task_id, f"{whose} ran out of time")
             control_signature(app, CLOSE_BATCH, run.run_id, state.step + 1).apply_async()
             return
-        leased = self._store.leased(run.run_id, missing)
         patience = self._patience(state)
         lost = []
         for task_id in missing:
@@ -216,7 +246,9 @@ class Sweeper:
         """
         if state.sent < state.step:
             return STALE_STEP_SECONDS
-        if self._store.backlog(RESEARCH_QUEUE, PRIORITY_STEPS):
+        if self._backlog is None:
+            self._backlog = self._store.backlog(RESEARCH_QUEUE, PRIORITY_STEPS)
+        if self._backlog:
             return self._engine.stall_seconds
         return self._engine.lease_seconds
 

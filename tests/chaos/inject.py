@@ -150,16 +150,15 @@ def _ack(original: Any, self: Any, delivery_tag: str) -> Any:
     return original(self, delivery_tag)
 
 
-def _deliver_twice(original: Any, self: Any, answer: Any, **named: Any) -> Any:
+def _deliver_twice(original: Any, self: Any, key: Any, raw: Any) -> Any:
     """Every message that is taken is put back once more, as a broker may do."""
-    taken = original(self, answer, **named)
-    if taken is not None and _client.get("chaos:cell") == "duplicate always":
-        key, raw = taken
+    name, content = original(self, key, raw)
+    if content is not None and _client.get("chaos:cell") == "duplicate always":
         with contextlib.suppress(redis.RedisError):
             mark = json.loads(raw)["properties"]["delivery_tag"]
             if _client.set(f"chaos:twice:{mark}", 1, nx=True, ex=600):
                 _client.rpush(key, raw)
-    return taken
+    return name, content
 
 
 _wrap(TaskRunner, "run", _run)
@@ -171,7 +170,7 @@ _wrap(RunStore, "send_batch", _send)
 _wrap(RunStore, "commit", _commit)
 _wrap(tasks, "conclude", _finalize)
 _wrap(channel.QoS, "ack", _ack)
-_wrap(channel.Channel, "_sift", _deliver_twice)
+_wrap(channel.Channel, "_admitted", _deliver_twice)
 clock._clock = JumpingClock()
 _wrap(kombu_redis, "time", lambda original: original() + _jumped.is_set() * JUMP_SECONDS)
 if "CHAOS_PROTOCOL" in os.environ:

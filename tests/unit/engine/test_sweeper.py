@@ -87,7 +87,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
 def test_a_run_that_was_never_started_is_started(watched: Watched) -> None:
     run = open_run()
     watched.store.create(run, "{}")
-    assert watched.after(0.1) == []
+    assert watched.after(0.6) == []
     assert watched.after(3) == [(CLOSE_BATCH, run.run_id, 0)]
 
 
@@ -96,7 +96,7 @@ def test_a_complete_batch_whose_chord_was_lost_goes_on(watched: Watched) -> None
     watched.store.create(run, "{}")
     watched.store.claim_step(run.run_id, 0)
     watched.store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED))
-    assert watched.after(0.1) == []
+    assert watched.after(0.6) == []
     assert watched.after(3) == [(CLOSE_BATCH, run.run_id, 1)]
 
 
@@ -172,7 +172,7 @@ def test_a_finaliser_that_was_lost_is_sent_again(watched: Watched) -> None:
     watched.store.create(run, "{}")
     for step in (0, 1, 2):
         watched.store.claim_step(run.run_id, step)
-    assert watched.after(0.1) == []
+    assert watched.after(0.6) == []
     assert watched.after(6) == [(FINALIZE_RUN, run.run_id)]
 
 
@@ -198,7 +198,7 @@ def test_a_run_that_cannot_be_read_keeps_nothing_from_the_others(watched: Watche
     for run in (broken, good):
         watched.store.create(run, "{}")
     watched.client.hset(f"sigmax:run:{broken.run_id}", "plan", "not a plan")
-    assert watched.after(0.1) == []
+    assert watched.after(0.6) == []
     assert watched.after(3) == [(CLOSE_BATCH, good.run_id, 0)]
     watched.after(13)
     assert [run_id for run_id, _ in watched.store.live_runs()] == [good.run_id]
@@ -256,7 +256,7 @@ def test_by_critical_path_a_lost_step_is_made_up_for(watched: Watched) -> None:
     watched.store.claim_tasks(run, ("a", "b"))
     watched.store.mark_sent(run.run_id, 0)
     watched.store.record_outcome(run, outcome("a", TaskStatus.COMPLETED))
-    assert watched.after(0.1) == []
+    assert watched.after(0.6) == []
     assert watched.after(3) == [(CLOSE_BATCH, run.run_id, 1)]
 
 
