@@ -67,9 +67,10 @@ return 1
 """
 )
 # Pushes what the run keeps ready for a batch, a list of (list of Redis, the same for a run behind
-# others, message). A run is behind when so many of its submission are open before it.
+# others, message), at the end of the list, or with RPUSH at its head. A run is behind when so many
+# of its submission are open before it.
 RELEASE_LUA = """
-local function release(run, id, ready, front_runs, forgotten)
+local function release(run, id, ready, front_runs, forgotten, push)
   local submission, list = redis.call('HGET', run, 'submission'), 1
   if submission then
     local open = 'sigmax:submission:' .. submission
@@ -77,7 +78,7 @@ local function release(run, id, ready, front_runs, forgotten)
     local rank = redis.call('ZRANK', open, id)
     if rank and rank >= tonumber(front_runs) then list = 2 end
   end
-  for _, letter in ipairs(ready) do redis.call('LPUSH', letter[list], letter[3]) end
+  for _, letter in ipairs(ready) do redis.call(push, letter[list], letter[3]) end
 end
 """
 # RECORD_OUTCOME, and in the same step the join of a chord, when all tasks of its batch have an
@@ -105,7 +106,7 @@ if opens and opens[1] and tonumber(opens[2]) == join.step - 1 and not opens[3] t
   redis.call('HSET', KEYS[1], 'step', join.step, 'step_at', join.at, 'sent', join.step)
   redis.call('HDEL', KEYS[1], 'next:' .. join.step)
   redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.opens)
-  release(KEYS[1], join.run, cjson.decode(opens[1]), join.front_runs, join.forgotten)
+  release(KEYS[1], join.run, cjson.decode(opens[1]), join.front_runs, join.forgotten, join.push)
   return written
 end
 if join.event then redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.event) end
@@ -127,7 +128,7 @@ end
 redis.call('HSET', KEYS[1], 'sent', ARGV[2])
 redis.call('XADD', KEYS[2], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV[4])
 for i = 10, #ARGV, 2 do redis.call('HSET', KEYS[1], 'next:' .. ARGV[i], ARGV[i + 1]) end
-release(KEYS[1], ARGV[7], cjson.decode(ARGV[6]), ARGV[8], ARGV[9])
+release(KEYS[1], ARGV[7], cjson.decode(ARGV[6]), ARGV[8], ARGV[9], 'LPUSH')
 return 1
 """
 )

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import lru_cache
 
 from celery import Task
@@ -27,6 +28,7 @@ from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.finalizer import conclude
 from sigmax_tasks.lean_chords import batch_started, chords_of, send_lean_chord
+from sigmax_tasks.llm.hearing import BY_LLM
 from sigmax_tasks.logs import about
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
@@ -41,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 MAX_KEPT_RUNNERS = 8
 MAX_KEPT_RUNS = 512
+_conclusions = threading.BoundedSemaphore(2)
+"""Deciding is computing: many at once in a process only keep its tasks from starting."""
 _LAST_BATCH_DONE = "not started before the run ended"
 
 
@@ -165,14 +169,16 @@ def finalize_run(run_id: str, unfinished_reason: str = _LAST_BATCH_DONE) -> None
         run = place.recall(run_id)
         if run is not None:
             own, runner = place.of(run)
-            conclude(
-                place.store,
-                own,
-                run,
-                unfinished_reason,
-                day_limit_usd=place.settings.planning.performance.max_cost_per_day,
-                debates=runner.debates,
-            )
+            by_model = own.decision.debate.method == BY_LLM
+            with nullcontext() if by_model else _conclusions:
+                conclude(
+                    place.store,
+                    own,
+                    run,
+                    unfinished_reason,
+                    day_limit_usd=place.settings.planning.performance.max_cost_per_day,
+                    debates=runner.debates,
+                )
 
 
 def open_batch(place: Workplace, run: OpenRun, step: int) -> None:
