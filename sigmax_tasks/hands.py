@@ -47,6 +47,11 @@ class Hands:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
 
+    @property
+    def idle(self) -> int:
+        """How many threads wait for work."""
+        return len(self._idle)
+
     def give(self, work: Callable[[], None]) -> Errand:
         """Begin the work in a thread of its own. What it raises is shown by ``threading``."""
         errand = Errand(work)

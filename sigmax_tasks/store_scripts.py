@@ -78,7 +78,9 @@ local function release(run, id, ready, front_runs, forgotten, push)
     local rank = redis.call('ZRANK', open, id)
     if rank and rank >= tonumber(front_runs) then list = 2 end
   end
-  for _, letter in ipairs(ready) do redis.call(push, letter[list], letter[3]) end
+  local first, last, by = 1, #ready, 1
+  if push == 'RPUSH' then first, last, by = #ready, 1, -1 end
+  for i = first, last, by do redis.call(push, ready[i][list], ready[i][3]) end
 end
 """
 # RECORD_OUTCOME, and in the same step the join of a chord, when all tasks of its batch have an
@@ -101,12 +103,13 @@ end
 local joined = redis.call('HGET', KEYS[1], join.mark)
 if joined and tonumber(joined) >= join.step then return written end
 redis.call('HSET', KEYS[1], join.mark, join.step)
-local opens = join.opens and redis.call('HMGET', KEYS[1], 'next:' .. join.step, 'step', 'broken')
-if opens and opens[1] and tonumber(opens[2]) == join.step - 1 and not opens[3] then
+local ready = join.opens and redis.call('HGET', KEYS[1], 'next:' .. join.step)
+if ready and tonumber(redis.call('HGET', KEYS[1], 'step')) == join.step - 1
+  and redis.call('HEXISTS', KEYS[1], 'broken') == 0 then
   redis.call('HSET', KEYS[1], 'step', join.step, 'step_at', join.at, 'sent', join.step)
   redis.call('HDEL', KEYS[1], 'next:' .. join.step)
   redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.opens)
-  release(KEYS[1], join.run, cjson.decode(opens[1]), join.front_runs, join.forgotten, join.push)
+  release(KEYS[1], join.run, cjson.decode(ready), join.front_runs, join.forgotten, join.push)
   return written
 end
 if join.event then redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.event) end

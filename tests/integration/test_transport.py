@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 
+import pytest
 import redis
 from celery import chord
 from kombu import Connection, Exchange, Queue
 from kombu.transport import redis as kombu_redis
 
+from sigmax_tasks import intake
 from sigmax_tasks.application import make_app
 from sigmax_tasks.channel import Transport
 from tests.unit.engine.builders import runtime
@@ -43,11 +47,43 @@ def test_a_message_at_work_is_kept_like_kombu_keeps_it(make_pool: Callable[[], P
         assert body == {"n": 1}
         assert client.zscore("unacked_index", message.delivery_tag) is not None
         (text,) = client.hvals("unacked")
-        kept.append(text.replace(message.delivery_tag.encode(), b"TAG"))
+        kept.append(json.loads(text.replace(message.delivery_tag.encode(), b"TAG")))
         message.ack()
         assert not client.exists("unacked", "unacked_index")
         connection.release()
     assert kept[0] == kept[1]
+    client.close()
+
+
+def test_messages_taken_along_with_one_are_kept_like_it(
+    make_pool: Callable[[], Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Junk between them is not delivered, and not kept as being at work."""
+    pool = make_pool()
+    client = redis.Redis.from_url(pool.url)
+    for number in range(7):
+        _publish(pool.url, Transport)
+        if number == 2:
+            client.lpush("letters", b"not a message")
+            client.lpush("letters", b'{"properties": {"delivery_tag": "t", "delivery_info": {}}}')
+    monkeypatch.setattr(intake, "_intake", intake.Intake((), 100_000))
+    connection = Connection(pool.url, transport=Transport)
+    messages: list = []
+    consumer = connection.Consumer(QUEUE, callbacks=[lambda _, m: messages.append(m)])
+    consumer.qos(prefetch_count=4)
+    consumer.consume()
+    connection.drain_events(timeout=5)
+    assert len(messages) == 3, "one, and four beside it of which two are none"
+    with suppress(TimeoutError, OSError):
+        connection.drain_events(timeout=1)
+    assert len(messages) == 4, "no more than may be worked on at a time"
+    tags = {message.delivery_tag.encode() for message in messages}
+    assert set(client.hkeys("unacked")) == set(client.zrange("unacked_index", 0, -1)) == tags
+    assert client.llen("letters") == 3
+    for message in messages:
+        message.ack()
+    assert not client.exists("unacked", "unacked_index")
+    connection.release()
     client.close()
 
 

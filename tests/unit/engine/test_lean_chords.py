@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import fakeredis
 import pytest
@@ -22,13 +24,14 @@ from sigmax_planner.canvas import (
     PROTOCOL_VERSION,
     RUN_RESEARCH,
 )
-from sigmax_tasks.lean_chords import control_call, lean_chord
+from sigmax_tasks import clock
+from sigmax_tasks.lean_chords import control_call, lean_chord, send_lean_chord
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.result_backend import Backend
-from sigmax_tasks.run_state import Join
+from sigmax_tasks.run_state import Join, OpenRun
 from sigmax_tasks.store import RunStore
-from sigmax_tasks.wire import JOINED_HEADER, Call, letter, queue_key
+from sigmax_tasks.wire import JOINED_HEADER, Call, Held, letter, queue_key
 
 from .builders import START, open_run, outcome, runtime, task
 
@@ -116,6 +119,104 @@ def test_a_batch_is_claimed_and_sent_by_one_caller(client: redis.Redis) -> None:
     assert (state.step, state.sent) == (0, 0)
     assert store.send_batch(started(run.run_id), letters[:1], step=0, claim=False), "sent again"
     assert client.llen("sigmax.research:1") == 3
+
+
+def first_batch_sent(client: redis.Redis, **engine: object) -> tuple[RunStore, OpenRun]:
+    """A run of two batches whose first is on its way; the second is kept ready."""
+    store, run = RunStore(client, runtime(**engine)), open_run()
+    store.create(run, "{}")
+    assert send_lean_chord(store, run, 0, run.plan.tasks[:1], claim=True)
+    assert client.hexists(f"sigmax:run:{run.run_id}", "next:1")
+    return store, run
+
+
+def opening(run: OpenRun) -> Join:
+    """What the one task of the first batch brings along."""
+    return Join(
+        ("technical",), 1, letter(control_call(CLOSE_BATCH, run.run_id, 1)), False, opens=STARTED
+    )
+
+
+STARTED = ProgressEvent(
+    run_id="20250314-120000-00000001", kind=EventKind.BATCH_STARTED, at=START, batch_index=1
+)
+
+
+def test_the_outcome_that_ends_a_batch_begins_the_next(client: redis.Redis) -> None:
+    store, run = first_batch_sent(client)
+    assert store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED), join=opening(run))
+    assert tasks_waiting(client) == [], "no step in between"
+    (sent,) = client.lrange("sigmax.research:1", 0, -1)
+    assert json.loads(base64.b64decode(json.loads(sent)["body"]))[0] == [run.run_id, "momentum"]
+    state = store.state(run.run_id)
+    assert state is not None
+    assert (state.step, state.sent) == (1, 1)
+    assert state.step_at > START.timestamp()
+    assert not client.hexists(f"sigmax:run:{run.run_id}", "next:1")
+    kinds = [event.kind for event in store.read_events({run.run_id: "0-0"}, 0.01)]
+    assert kinds.count(EventKind.BATCH_STARTED) == 2
+    assert not store.record_outcome(
+        run, outcome("technical", TaskStatus.COMPLETED), join=opening(run)
+    )
+    assert client.llen("sigmax.research:1") == 1, "once"
+
+
+@pytest.mark.parametrize("status", [TaskStatus.FAILED, TaskStatus.SKIPPED])
+def test_behind_a_task_that_did_not_complete_a_step_looks_what_can_run(
+    client: redis.Redis, status: TaskStatus
+) -> None:
+    store, run = first_batch_sent(client)
+    store.record_outcome(run, outcome("technical", status), join=opening(run))
+    assert tasks_waiting(client) == [CLOSE_BATCH]
+    assert client.llen("sigmax.research:1") == 0
+
+
+def test_a_batch_that_somebody_else_began_is_not_begun_again(client: redis.Redis) -> None:
+    store, run = first_batch_sent(client)
+    assert store.claim_step(run.run_id, 1)
+    store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED), join=opening(run))
+    assert client.llen("sigmax.research:1") == 0
+    assert tasks_waiting(client) == [CLOSE_BATCH], "which finds nothing to do"
+
+
+def test_what_was_kept_ready_goes_with_the_run(client: redis.Redis) -> None:
+    store, run = first_batch_sent(client)
+    store.cancel(run.run_id)
+    assert not client.hexists(f"sigmax:run:{run.run_id}", "next:1")
+
+
+def test_a_run_behind_others_of_its_submission_waits_behind_all_that_are_not(
+    client: redis.Redis,
+) -> None:
+    store = RunStore(client, runtime(front_runs=1))
+    front = replace(open_run(), submission="one")
+    behind = replace(open_run("20250314-120000-00000002"), submission="one")
+    for run in (front, behind):
+        later = replace(run, created_at=clock.now(), deadline_at=clock.now() + timedelta(hours=1))
+        store.create(later, "{}")
+        send_lean_chord(store, later, 0, run.plan.tasks[:1], claim=True)
+        store.record_outcome(later, outcome("technical", TaskStatus.COMPLETED), join=opening(later))
+    for name, run in (("", front), (":4", behind)):
+        (first,) = client.lrange(f"sigmax.research{name}", 0, -1)
+        assert run.run_id in base64.b64decode(json.loads(first)["body"]).decode()
+    for name, run in ((":1", front), (":5", behind)):
+        (second,) = client.lrange(f"sigmax.research{name}", 0, -1)
+        assert run.run_id in base64.b64decode(json.loads(second)["body"]).decode()
+
+
+def test_the_step_that_keeps_an_outcome_acknowledges_the_message_it_comes_from(
+    client: redis.Redis,
+) -> None:
+    store, run = RunStore(client, runtime()), open_run()
+    store.create(run, "{}")
+    settled: list[str] = []
+    for tag in ("one", "two"):
+        client.zadd("unacked_index", {tag: 1})
+        client.hset("unacked", tag, "text")
+        held = Held("unacked_index", "unacked", tag, lambda tag=tag: settled.append(tag))
+        store.record_outcome(run, outcome("technical"), held=held)
+    assert settled == ["one"], "the second came too late to keep anything: its worker does it"
+    assert client.hkeys("unacked") == client.zrange("unacked_index", 0, -1) == ["two"]
 
 
 def test_the_tasks_of_a_chord_carry_its_group_and_its_body() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from sigmax_planner.canvas import PRIORITY_STEPS
-from sigmax_tasks.turns import serving_order
+from sigmax_tasks.turns import serving_order, usual_turns
 
 
 def taken(waiting: dict[int, int], count: int, every: int = 5) -> list[int]:
@@ -50,3 +50,14 @@ def test_no_turn_is_lost_where_nothing_else_waits() -> None:
 @pytest.mark.parametrize("every", [0, 1])
 def test_strict_order_where_nothing_is_reserved(every: int) -> None:
     assert taken({0: 100, 7: 100}, 150, every) == [0] * 100 + [7] * 50
+
+
+@pytest.mark.parametrize("every", [0, 1, 2, 5])
+def test_tasks_taken_at_once_never_take_a_reserved_turn(every: int) -> None:
+    for taken_before in range(30):
+        for more in range(min(usual_turns(taken_before, every), 12)):
+            order = serving_order(PRIORITY_STEPS, taken_before + more, every)
+            assert order == PRIORITY_STEPS, (taken_before, more)
+        if every > 1:
+            after = taken_before + usual_turns(taken_before, every)
+            assert serving_order(PRIORITY_STEPS, after, every) != PRIORITY_STEPS
