@@ -1,7 +1,8 @@
-"""The file of what is held: YAML with ``equity_usd`` and ``holdings``."""
+"""What is held: ``equity_usd`` and ``holdings``, in a YAML file or as a mapping."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,12 @@ def read_portfolio(path: Path, called: str) -> Portfolio:
         raise ConfigurationError(f"{called} cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{called} is not valid YAML: {error}", advice=_FORM) from error
-    if not isinstance(content, dict) or not isinstance(content.get("holdings", {}), dict):
+    return portfolio_of(content, called)
+
+
+def portfolio_of(content: object, called: str) -> Portfolio:
+    """The portfolio in a mapping; :class:`ConfigurationError` names it as ``called``."""
+    if not isinstance(content, Mapping) or not isinstance(content.get("holdings", {}), Mapping):
         raise ConfigurationError(f"{called} is not a portfolio", advice=_FORM)
     unknown = set(content) - {"equity_usd", "holdings"}
     if unknown:
@@ -47,3 +53,14 @@ def read_portfolio(path: Path, called: str) -> Portfolio:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "holdings"
         raise ConfigurationError(f"{called}: {place}: {first['msg']}", advice=_FORM) from error
+
+
+def compared_with(
+    symbol: str, others: Iterable[str], portfolio: Portfolio | None
+) -> tuple[str, ...]:
+    """The markets that research on ``symbol`` compares it with.
+
+    What is held comes first: research compares with a limited number of markets.
+    """
+    held = [holding.symbol for holding in portfolio.holdings] if portfolio is not None else []
+    return tuple(other for other in dict.fromkeys((*held, *others)) if other != symbol)

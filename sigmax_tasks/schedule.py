@@ -20,6 +20,7 @@ from sigmax_tasks.celery import app, settings
 from sigmax_tasks.client import Client
 from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import ClusterBusyError, SigmaxError
+from sigmax_tasks.portfolio import compared_with
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.settings.schedule import ScheduleEntry
 from sigmax_tasks.slots import SlotBook
@@ -68,13 +69,14 @@ def judge(
 def requests_of(
     name: str, entry: ScheduleEntry, own: Settings, source_root: str | None
 ) -> tuple[AnalysisRequest, ...]:
-    """One request per symbol; :class:`ConfigurationError` for a watchlist that cannot be used."""
+    """One request per symbol; :class:`ConfigurationError` for a file that cannot be used."""
     listed: tuple[str, ...] = ()
     if entry.watchlist is not None:
         listed = read_symbols(
             Path(entry.watchlist), f"the watchlist {entry.watchlist!r} of schedule {name!r}"
         )
     symbols = tuple(dict.fromkeys([*entry.symbols, *listed]))
+    portfolio = entry.holdings(name)
     simulated = entry.data_mode is DataMode.SIMULATED
     if simulated:
         check_source_root(name, source_root)
@@ -83,7 +85,8 @@ def requests_of(
             symbol=symbol,
             risk_profile=entry.profile or own.planning.default_profile,
             data_mode=entry.data_mode,
-            watchlist=tuple(other for other in symbols if other != symbol),
+            watchlist=compared_with(symbol, symbols, portfolio),
+            portfolio=portfolio,
             max_cost_usd=entry.max_cost,
             deadline_seconds=entry.deadline,
             as_of=own.runtime.simulator.as_of if simulated else None,

@@ -127,9 +127,10 @@ def current_slot(schedule: ZonedCrontab) -> int:
 def beat_schedule(
     settings: ScheduleSettings, folder: Path, environ: Mapping[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """Celery's ``beat_schedule``. Watchlists are relative to ``folder``.
+    """Celery's ``beat_schedule``. Its files are relative to ``folder``.
 
-    The message holds the entry itself, so that workers need no schedule.yaml.
+    The message holds the entry itself, so that workers need no schedule.yaml; not what is left out,
+    so that older workers read all but what is new to them.
     """
     source_root = environ.get(SIMULATOR_URL, "").strip().rstrip("/") or None
     table = {}
@@ -140,7 +141,7 @@ def beat_schedule(
             "schedule": schedule,
             "args": (name,),
             "kwargs": {
-                "entry": entry.resolved(folder).model_dump(mode="json"),
+                "entry": entry.resolved(folder).model_dump(mode="json", exclude_none=True),
                 "slot": BeatLazyFunc(current_slot, schedule),
                 "source_root": source_root if entry.data == "simulated" else None,
             },

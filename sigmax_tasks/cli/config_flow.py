@@ -64,9 +64,10 @@ def check_configuration(loaded: LoadedSettings) -> list[str]:
     now = clock.now()
     for name, entry in settings.schedule.schedules.items():
         coming = crontab_of(name, entry).next_after(now)
-        watchlist = entry.resolved(loaded.folder).watchlist
-        if watchlist is not None:
+        found = entry.resolved(loaded.folder)
+        if (watchlist := found.watchlist) is not None:
             read_symbols(Path(watchlist), f"the watchlist {watchlist!r} of schedule {name!r}")
+        found.holdings(name)
         lines.append(f"schedule {name}: next at {coming:%Y-%m-%d %H:%M} UTC")
     return [f"configuration of {loaded.folder} is sound", *lines]
 

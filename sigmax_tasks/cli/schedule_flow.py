@@ -91,6 +91,7 @@ def submission_of(name: str, config_dir: str | None, overrides: tuple[str, ...])
     return {
         "symbols": entry.symbols,
         "watchlist": entry.watchlist,
+        "portfolio": entry.portfolio,
         "profile": entry.profile,
         "data": entry.data,
         "deadline": None if entry.deadline is None else f"{entry.deadline:g}",

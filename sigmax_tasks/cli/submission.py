@@ -19,7 +19,7 @@ from sigmax_tasks.cli.options import (
     read_watchlist,
 )
 from sigmax_tasks.data_choice import TYPED, check_data
-from sigmax_tasks.portfolio import read_portfolio
+from sigmax_tasks.portfolio import compared_with, read_portfolio
 from sigmax_tasks.settings import Settings
 
 
@@ -103,15 +103,12 @@ def prepare(
     max_cost = parse_max_cost(typed.max_cost)
     deadline = parse_deadline(typed.deadline)
     portfolio = _portfolio(typed.portfolio)
-    held = [holding.symbol for holding in portfolio.holdings] if portfolio is not None else []
-    # What is held comes first: research compares with a limited number of markets.
-    compared = tuple(dict.fromkeys((*held, *symbols)))
     requests = tuple(
         AnalysisRequest(
             symbol=symbol,
             risk_profile=profile,
             data_mode=data.mode,
-            watchlist=tuple(other for other in compared if other != symbol),
+            watchlist=compared_with(symbol, symbols, portfolio),
             portfolio=portfolio,
             width=width,
             include_optional=typed.optional,

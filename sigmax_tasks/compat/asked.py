@@ -15,13 +15,18 @@ from sigmax_planner.models import (
     AnalysisRequest,
     DataMode,
     MarketContext,
+    Portfolio,
     parse_symbol,
 )
 from sigmax_planner.policy import Planning, PlanningPolicy
 from sigmax_tasks import clock
 from sigmax_tasks.data_choice import DataOptions
 from sigmax_tasks.errors import ConfigurationError
+from sigmax_tasks.portfolio import compared_with, portfolio_of, read_portfolio
 from sigmax_tasks.settings import Settings, load_settings
+
+Held = Mapping[str, Any] | str | Path
+"""What is held: a file, or what would stand in it."""
 
 
 def read_settings(config_dir: str | Path | None, overrides: Sequence[str]) -> Settings:
@@ -86,6 +91,7 @@ def make_request(
     max_cost_usd: Decimal | float | str | None = None,
     deadline_seconds: float | None = None,
     market: Mapping[str, Any] | MarketContext | None = None,
+    portfolio: Held | None = None,
 ) -> AnalysisRequest:
     """One checked question; a planning or configuration error says what is wrong with it."""
     if isinstance(watchlist, str):
@@ -94,7 +100,8 @@ def make_request(
     if isinstance(market, Mapping):
         # A context without a time is of the moment that is asked about.
         market = {"observed_at": data.as_of or clock.now(), **market}
-    others = dict.fromkeys(parse_symbol(other) for other in watchlist)
+    others = [parse_symbol(other) for other in watchlist]
+    held = _portfolio(portfolio)
     if deadline_seconds is not None and (
         isinstance(deadline_seconds, bool)
         or not isinstance(deadline_seconds, int | float)
@@ -110,7 +117,8 @@ def make_request(
                 "symbol": own,
                 "risk_profile": risk_profile,
                 "data_mode": data.mode,
-                "watchlist": tuple(other for other in others if other != own),
+                "watchlist": compared_with(own, others, held),
+                "portfolio": held,
                 "width": width,
                 "include_optional": include_optional,
                 "max_cost_usd": max_cost_usd,
@@ -122,6 +130,14 @@ def make_request(
         )
     except ValidationError as error:
         raise one_line(error, "the request") from error
+
+
+def _portfolio(asked: Held | None) -> Portfolio | None:
+    if asked is None:
+        return None
+    if isinstance(asked, str | Path):
+        return read_portfolio(Path(asked), f"portfolio {str(asked)!r}")
+    return portfolio_of(asked, "portfolio")
 
 
 def one_line(error: ValidationError, where: str) -> ConfigurationError:

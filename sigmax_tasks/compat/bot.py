@@ -13,7 +13,7 @@ from sigmax_planner.models import AnalysisRequest
 from sigmax_planner.planner import create_plan
 from sigmax_tasks import clock
 from sigmax_tasks.client import Client, SubmittedRun
-from sigmax_tasks.compat.asked import data_mode, make_request, read_settings
+from sigmax_tasks.compat.asked import Held, data_mode, make_request, read_settings
 from sigmax_tasks.compat.place import Opened, Place
 from sigmax_tasks.compat.runs import run_to_end
 from sigmax_tasks.compat.threads import in_thread
@@ -120,11 +120,14 @@ class SIGMAX:
         include_optional: bool | None = None,
         max_cost_usd: Decimal | float | str | None = None,
         deadline_seconds: float | None = None,
+        portfolio: Held | None = None,
     ) -> dict[str, Any]:
         """The decision on one market: the JSON object that ``sigmax-submit --json`` prints.
 
-        Research that does not pass validation gives HOLD with ``validation.passed`` false, not an
-        error. With ``debug.dry_run`` the object is the plan. Any number may be awaited at once.
+        ``portfolio`` is what is held already: a file as ``--portfolio`` takes it, or a mapping with
+        its keys. Research that does not pass validation gives HOLD with ``validation.passed``
+        false, not an error. With ``debug.dry_run`` the object is the plan. Any number may be
+        awaited at once.
 
         Raises a planning or configuration error before anything is sent, then
         :class:`ClusterUnreachableError`, :class:`RunCancelledError`, :class:`RunLostError` or
@@ -139,6 +142,7 @@ class SIGMAX:
             include_optional=include_optional,
             max_cost_usd=max_cost_usd,
             deadline_seconds=deadline_seconds,
+            portfolio=portfolio,
         )
         planning = self.settings.planning
         facts = await in_thread(FactFinder(self.settings, None).of, request)

@@ -70,6 +70,8 @@ def _what(entry: ScheduleEntry) -> str:
     parts = [f"{symbols} and {more} more" if more > 0 else symbols]
     if entry.watchlist is not None:
         parts.append(clean_text(entry.watchlist))
+    if entry.portfolio is not None:
+        parts.append(f"beside {clean_text(entry.portfolio)}")
     parts += [entry.profile or "default profile", entry.data]
     return ", ".join(part for part in parts if part)
 

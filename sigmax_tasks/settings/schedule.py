@@ -9,8 +9,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sigmax_planner.errors import InvalidSymbolError, UnknownNameError
-from sigmax_planner.models import DataMode, Message, Seconds, Symbol, UsdAmount, parse_symbol
+from sigmax_planner.models import (
+    DataMode,
+    Message,
+    Portfolio,
+    Seconds,
+    Symbol,
+    UsdAmount,
+    parse_symbol,
+)
 from sigmax_tasks.errors import ConfigurationError
+from sigmax_tasks.portfolio import read_portfolio
 
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
 ScheduleName = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -26,7 +35,8 @@ def _symbol(value: object) -> str:
 class ScheduleEntry(Message):
     """One entry: when (``cron`` in ``timezone``), what, and how.
 
-    ``watchlist`` is a file of symbols, relative to the folder of the configuration. A run that is
+    ``watchlist`` is a file of symbols and ``portfolio`` one of what is held, both relative to the
+    folder of the configuration. A run that is
     more than ``late_after`` seconds behind its time counts as missed.
     """
 
@@ -34,6 +44,7 @@ class ScheduleEntry(Message):
     timezone: str = "UTC"
     symbols: tuple[Annotated[Symbol, BeforeValidator(_symbol)], ...] = ()
     watchlist: str | None = Field(default=None, min_length=1)
+    portfolio: str | None = Field(default=None, min_length=1)
     profile: str | None = None
     data: Literal["live", "simulated"] = "live"
     deadline: Seconds | None = None
@@ -70,10 +81,23 @@ class ScheduleEntry(Message):
         return DataMode(self.data)
 
     def resolved(self, folder: Path) -> ScheduleEntry:
-        """The same with the watchlist as an absolute path."""
-        if self.watchlist is None:
-            return self
-        return self.model_copy(update={"watchlist": str((folder / self.watchlist).resolve())})
+        """The same with absolute paths."""
+        files = {"watchlist": self.watchlist, "portfolio": self.portfolio}
+        return self.model_copy(
+            update={
+                name: str((folder / path).resolve())
+                for name, path in files.items()
+                if path is not None
+            }
+        )
+
+    def holdings(self, name: str) -> Portfolio | None:
+        """What is held, of the entry ``name``; :class:`ConfigurationError` for a file that is
+        none."""
+        if self.portfolio is None:
+            return None
+        called = f"the portfolio {self.portfolio!r} of schedule {name!r}"
+        return read_portfolio(Path(self.portfolio), called)
 
 
 def _none_is_empty(value: Any) -> Any:

@@ -17,6 +17,7 @@ schedules:
     timezone: Europe/Berlin
     symbols: [btc/usdt]
     watchlist: more.txt
+    portfolio: held.yaml
     profile: aggressive
     deadline: 60
     max_cost: 0.2
@@ -32,6 +33,7 @@ def config(tmp_path: Path) -> tuple[str, str]:
     folder.mkdir()
     (folder / "schedule.yaml").write_text(SCHEDULE)
     (folder / "more.txt").write_text("eth/usdt\n")
+    (folder / "held.yaml").write_text("holdings: {SOL/USDT: 0.1}\n")
     return "--config", str(folder)
 
 
@@ -79,6 +81,8 @@ def test_an_entry_is_run_now_as_sigmax_submit_would(
     request = script.requests[0]
     assert (request.risk_profile, request.deadline_seconds) == ("aggressive", 60.0)
     assert str(request.max_cost_usd) == "0.2"
+    assert request.portfolio is not None
+    assert request.watchlist == ("SOL/USDT", "ETH/USDT")
     assert len(result.stdout.splitlines()) == 2
 
 
@@ -92,6 +96,10 @@ def test_a_wrong_expression_is_found_by_config_check(
     config: tuple[str, str], run_sigmax: Run
 ) -> None:
     assert "schedule majors: next at" in run_sigmax("config", "check", *config).stdout
+    held = Path(config[1]) / "held.yaml"
+    held.write_text("holdings: {SOL/USDT: lots}\n")
+    assert "of schedule 'majors': fraction" in error_line(run_sigmax("config", "check", *config))
+    held.write_text("{}")
     path = Path(config[1]) / "schedule.yaml"
     path.write_text(SCHEDULE.replace("30 * * * *", "61 * * * *"))
     result = run_sigmax("config", "check", *config)

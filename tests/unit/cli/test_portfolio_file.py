@@ -10,7 +10,7 @@ import pytest
 from sigmax_planner.models import Holding, Portfolio
 from sigmax_tasks.cli.submission import Typed, prepare
 from sigmax_tasks.errors import ConfigurationError
-from sigmax_tasks.portfolio import read_portfolio
+from sigmax_tasks.portfolio import portfolio_of, read_portfolio
 from sigmax_tasks.settings import load_settings
 
 GOOD = "equity_usd: 250000\nholdings:\n  eth/usdt: 0.10\n  DOGE/USDT: -0.02\n"
@@ -70,3 +70,14 @@ def test_holdings_go_with_each_request_and_are_compared_with(tmp_path: Path) -> 
     assert first.portfolio == second.portfolio
     assert first.watchlist == ("ETH/USDT", "DOGE/USDT")
     assert second.watchlist == ("DOGE/USDT", "BTC/USDT")
+
+
+def test_what_would_stand_in_a_file_can_be_given(tmp_path: Path) -> None:
+    given = {"equity_usd": 250_000, "holdings": {"eth/usdt": 0.10, "DOGE/USDT": -0.02}}
+    assert portfolio_of(given, "x") == read_portfolio(written(tmp_path, GOOD), "x")
+    assert portfolio_of({}, "x") == Portfolio()
+    for wrong in ([], "held", {"holdings": ["ETH/USDT"]}, {"holdings": None}):
+        with pytest.raises(ConfigurationError, match="x is not a portfolio"):
+            portfolio_of(wrong, "x")
+    with pytest.raises(ConfigurationError, match="x: unknown key 'cash'"):
+        portfolio_of({"cash": 3}, "x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from sigmax_planner.errors import InvalidSymbolError, InvalidWidthError, UnknownNameError
 from sigmax_planner.models import DataMode
 from sigmax_tasks import SIGMAX
+from sigmax_tasks.compat.asked import make_request
+from sigmax_tasks.data_choice import DataOptions
 from sigmax_tasks.errors import ClusterUnreachableError, ConfigurationError, EngineError
 
 
@@ -117,6 +120,9 @@ def test_a_data_server_that_runs_already_is_taken_from_the_environment(
         ("BTC/USDT", {"deadline_seconds": 0}, ConfigurationError),
         ("BTC/USDT", {"deadline_seconds": float("nan")}, ConfigurationError),
         ("BTC/USDT", {"deadline_seconds": "90"}, ConfigurationError),
+        ("BTC/USDT", {"portfolio": "/no/such/held.yaml"}, ConfigurationError),
+        ("BTC/USDT", {"portfolio": {"cash": 1}}, ConfigurationError),
+        ("BTC/USDT", {"portfolio": {"holdings": {"ETH/USDT": 7}}}, ConfigurationError),
     ],
 )
 def test_a_wrong_question_is_refused_before_a_cluster_is_looked_at(
@@ -125,6 +131,21 @@ def test_a_wrong_question_is_refused_before_a_cluster_is_looked_at(
     bot = SIGMAX(data="simulated")
     with pytest.raises(error):
         asyncio.run(bot.analyze_symbol(symbol, **options))
+
+
+def test_what_is_held_goes_with_the_question_and_is_compared_with(tmp_path: Path) -> None:
+    held = {"equity_usd": 5000, "holdings": {"sol/usdt": 0.1, "BTC/USDT": 0.05}}
+    asked = partial(make_request, "BTC/USDT", "balanced", DataOptions(DataMode.LIVE))
+    request = asked(watchlist=["ETH/USDT", "SOL/USDT"], portfolio=held)
+    assert request.watchlist == ("SOL/USDT", "ETH/USDT")
+    assert request.portfolio is not None
+    assert [(h.symbol, h.fraction) for h in request.portfolio.holdings] == [
+        ("SOL/USDT", 0.1), ("BTC/USDT", 0.05),
+    ]  # fmt: skip
+    file = tmp_path / "held.yaml"
+    file.write_text("equity_usd: 5000\nholdings: {SOL/USDT: 0.1, BTC/USDT: 0.05}\n")
+    assert asked(watchlist=["ETH/USDT", "SOL/USDT"], portfolio=file) == request
+    assert asked().portfolio is None
 
 
 def test_a_bot_that_is_not_open_says_how_to_open_it() -> None:

@@ -107,6 +107,19 @@ def test_simulated_requests_stand_at_the_simulated_time_and_need_a_server() -> N
         requests_of("daily", asked, settings, None)
 
 
+def test_what_is_held_goes_with_the_requests_of_a_schedule(tmp_path: Path) -> None:
+    settings = load_settings(environ={}).settings
+    held = tmp_path / "held.yaml"
+    held.write_text("holdings: {SOL/USDT: 0.1}\n")
+    (request,) = requests_of("daily", entry(portfolio=str(held)), settings, None)
+    assert request.portfolio is not None
+    assert [holding.symbol for holding in request.portfolio.holdings] == ["SOL/USDT"]
+    assert request.watchlist == ("SOL/USDT",)
+    held.unlink()
+    with pytest.raises(ConfigurationError, match=r"held\.yaml' of schedule 'daily' is not a file"):
+        requests_of("daily", entry(portfolio=str(held)), settings, None)
+
+
 def test_a_watchlist_that_is_gone_names_the_schedule(tmp_path: Path) -> None:
     settings = load_settings(environ={}).settings
     asked = entry(watchlist=str(tmp_path / "gone.txt"))

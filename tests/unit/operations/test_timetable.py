@@ -150,14 +150,26 @@ def test_a_wrong_expression_is_one_clear_line(cron: str) -> None:
 
 def test_the_message_holds_the_entry_with_an_absolute_watchlist(tmp_path: Path) -> None:
     table = beat_schedule(
-        ScheduleSettings(schedules={"daily": entry(watchlist="majors.txt", data="simulated")}),
+        ScheduleSettings(
+            schedules={
+                "daily": entry(watchlist="majors.txt", portfolio="held.yaml", data="simulated")
+            }
+        ),
         tmp_path,
         {"SIGMAX_SIMULATOR_URL": "http://127.0.0.1:8799/"},
     )
     sent = table["daily"]["kwargs"]
     assert sent["entry"]["watchlist"] == str(tmp_path / "majors.txt")
+    assert sent["entry"]["portfolio"] == str(tmp_path / "held.yaml")
     assert sent["source_root"] == "http://127.0.0.1:8799"
     assert ScheduleEntry.model_validate(sent["entry"]).symbols == ("BTC/USDT",)
+
+
+def test_what_an_entry_leaves_out_is_not_sent_so_that_older_workers_read_it(tmp_path: Path) -> None:
+    sent = beat_schedule(ScheduleSettings(schedules={"daily": entry()}), tmp_path, {})
+    message = sent["daily"]["kwargs"]["entry"]
+    assert "portfolio" not in message
+    assert ScheduleEntry.model_validate(message) == entry()
 
 
 def test_simulated_data_need_a_server_that_is_named() -> None:
