@@ -42,7 +42,9 @@ def start_up(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
             env={**environ, "XDG_DATA_HOME": str(home), "NO_COLOR": "1", **env},
             cwd=home,
         )
-    wait_for(lambda: "| ready" in log.read_text() or process.poll() is not None, 60)
+    # The last line of what it says when it is ready: the login of Flower stands above it.
+    ready = "use it from another terminal"
+    wait_for(lambda: ready in log.read_text() or process.poll() is not None, 60)
     if process.poll() is not None:
         raise AssertionError(f"it ended with {process.returncode}:\n{log.read_text()}")
     return process
