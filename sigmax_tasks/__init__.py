@@ -11,10 +11,10 @@ Importing this package is cheap; a name is imported when it is first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing's, which takes longer to import than all that a warm start does
 if TYPE_CHECKING:
+    from typing import Any
+
     from sigmax_planner.errors import SigmaxError
     from sigmax_planner.models import ResearchPlan, ResearchTask, TaskPriority
     from sigmax_tasks.compat.agent import PlanningAgent
@@ -49,6 +49,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib  # as above
+
     value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value

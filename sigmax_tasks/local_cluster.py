@@ -1,4 +1,4 @@
-"""The cluster of ``sigmax up``: Redis, workers, beat, Flower and metrics of one user on a machine.
+"""The cluster of ``sigmax up``: Redis, workers and what goes with them, of one user on a machine.
 
 Everything listens on loopback only. Redis keeps its data, and the password made for it once, in
 the data folder, so that a restart goes on where it was.
@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import redis
@@ -63,6 +64,7 @@ class LocalPlan:
     with_flower: bool
     with_beat: bool
     with_metrics: bool
+    with_standby: bool
     flower_login: str
     environ: Mapping[str, str]
 
@@ -152,6 +154,7 @@ def local_cluster(
             yield cluster
         finally:
             remove_state()
+            standby_socket().unlink(missing_ok=True)
             supervisor.stop([name for name in supervisor.pids() if name != "redis"])
             if url:
                 archive_runs(settings, url, archive)
@@ -189,6 +192,9 @@ def _start_celery(settings: Settings, cluster: LocalCluster) -> None:
         supervisor.start(
             Service("metrics", (sys.executable, "-m", "sigmax_tasks.cli", *arguments), environ)
         )
+    if plan.with_standby:
+        arguments = ("-m", "sigmax_tasks.cli.standby", str(standby_socket()))
+        supervisor.start(Service("standby", (sys.executable, *arguments), environ))
     with closing(connect(cluster.url, connect_timeout_seconds=1.0)) as client:
         store = RunStore(client, settings.runtime)
         supervisor.wait_until(
@@ -230,6 +236,11 @@ def _redis(port: int, password: str) -> Service:
         "",
     )
     return Service("redis", (find_redis(), "-"), os.environ, "\n".join(lines).encode(), folder)
+
+
+def standby_socket() -> Path:
+    """Where sigmax-submit finds the process that works for it."""
+    return cluster_folder() / "standby.sock"
 
 
 def _password() -> str:

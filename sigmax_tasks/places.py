@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from sigmax_tasks.data_path import data_path
 from sigmax_tasks.errors import ConfigurationError
 
 STATE_NAME = "cluster.json"
@@ -14,8 +15,7 @@ STATE_NAME = "cluster.json"
 
 def data_folder(environ: Mapping[str, str] | None = None) -> Path:
     """``$XDG_DATA_HOME/sigmax``, by default ``~/.local/share/sigmax``."""
-    home = (os.environ if environ is None else environ).get("XDG_DATA_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "share") / "sigmax"
+    return Path(data_path((os.environ if environ is None else environ).get("XDG_DATA_HOME")))
 
 
 def shipped_folder() -> Path:

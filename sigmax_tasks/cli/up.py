@@ -35,6 +35,9 @@ from sigmax_tasks.cli.options import settings_options
 @click.option("--no-flower", is_flag=True, help="Start no Flower.")
 @click.option("--no-beat", is_flag=True, help="Start no beat: schedules do not run.")
 @click.option("--no-metrics", is_flag=True, help="Serve no metrics.")
+@click.option(
+    "--no-standby", is_flag=True, help="Keep no process that spares sigmax-submit its imports."
+)
 @settings_options
 def up(**options: Any) -> int:
     """Run Redis, workers, beat, Flower and metrics until Ctrl-C; sigmax-submit finds them.

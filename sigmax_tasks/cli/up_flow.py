@@ -31,6 +31,7 @@ _STYLES = {
     "beat": "magenta",
     "flower": "green",
     "metrics": "yellow",
+    "standby": "bright_magenta",
     "sigmax": "bold",
 }
 _WORKER_STYLES = ("cyan", "blue", "bright_cyan", "bright_blue")
@@ -71,6 +72,7 @@ def keep_up(
     no_flower: bool,
     no_beat: bool,
     no_metrics: bool,
+    no_standby: bool,
     config_dir: str | None,
     overrides: tuple[str, ...],
 ) -> ExitCode:
@@ -91,6 +93,7 @@ def keep_up(
         with_flower=not no_flower,
         with_beat=not no_beat,
         with_metrics=not no_metrics,
+        with_standby=not no_standby,
         flower_login=flower_login(os.environ),
         environ={
             **os.environ,

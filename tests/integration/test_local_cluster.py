@@ -93,7 +93,7 @@ def test_a_local_cluster_is_found_used_kept_alive_and_stopped(
     local = status["local"]
     assert local["pid"] == process.pid
     assert set(local["services"]) == {
-        *("redis", "worker-1", "worker-2", "beat", "flower", "metrics")
+        *("redis", "worker-1", "worker-2", "beat", "flower", "metrics", "standby")
     }
     password = (tmp_path / "sigmax" / "cluster" / "password").read_text().strip()
     assert password not in json.dumps(status)
@@ -141,6 +141,7 @@ def test_a_local_cluster_is_found_used_kept_alive_and_stopped(
     assert process.wait(timeout=30) == 0
     assert children_of_ours(tmp_path) == []
     assert not (tmp_path / "sigmax" / "cluster.json").exists()
+    assert not (tmp_path / "sigmax" / "cluster" / "standby.sock").exists()
     assert "Traceback" not in (tmp_path / "up.log").read_text()
 
     # Its runs are still there, and a run that was made before it is beside them.
