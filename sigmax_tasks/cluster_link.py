@@ -14,7 +14,10 @@ from sigmax_tasks.broker_url import checked_broker_url
 from sigmax_tasks.errors import (
     ClusterUnreachableError,
 )
+from sigmax_tasks.lua_steps import StepClient
 from sigmax_tasks.redact import redact_url
+
+MOST_CONNECTIONS = 4_000
 
 
 def connect(
@@ -24,13 +27,15 @@ def connect(
 
     Raises :class:`ConfigurationError` for an address that is not one of Redis.
     """
-    return redis.Redis.from_url(
+    return StepClient.from_url(
         checked_broker_url(url),
         decode_responses=True,
         socket_connect_timeout=connect_timeout_seconds,
         socket_timeout=answer_timeout_seconds,
         socket_keepalive=not url.startswith("unix"),
         health_check_interval=25,
+        # One for each thread that waits for an answer; redis-py allows 100.
+        max_connections=MOST_CONNECTIONS,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
     )
 

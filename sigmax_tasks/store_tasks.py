@@ -90,9 +90,6 @@ class TaskStore(PoolStore):
         """Ids of the tasks that have an outcome."""
         return frozenset(cast("list[str]", self._redis.hkeys(f"sigmax:out:{run_id}")))
 
-    def has_outcome(self, run_id: str, task_id: str) -> bool:
-        return bool(self._redis.hexists(f"sigmax:out:{run_id}", task_id))
-
     def record_outcome(
         self,
         run: OpenRun,
