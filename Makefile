@@ -13,6 +13,8 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 " + "demo")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@# As in an installed package: a quarter of a start would be compiling, where Python may not keep it.
+	$(BIN)/python -m compileall -q sigmax_planner sigmax_tasks
 	@touch $(READY)
 
 # The main job on simulated data: plan, chords on a private Redis and worker, decision.

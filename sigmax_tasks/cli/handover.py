@@ -58,6 +58,8 @@ def hand_over(arguments: list[str]) -> int | None:
     """The exit code of the standby's copy; None where this process must work by itself."""
     if not arguments or not _ALONE.isdisjoint(arguments) or not hasattr(socket, "AF_UNIX"):
         return None
+    if None in (sys.stdin, sys.stdout, sys.stderr):  # closed by whoever started this
+        return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         try:
             link.settimeout(_CONNECT_SECONDS)

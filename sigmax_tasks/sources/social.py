@@ -19,7 +19,7 @@ class RedditOptions(BaseModel):
     """``communities`` joined by "+"; ``max_age_hours`` as for news."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    communities: str = Field(pattern=r"^\w{2,30}(\+\w{2,30})*$")
+    communities: str = Field(pattern=r"^[A-Za-z0-9_]{2,30}(\+[A-Za-z0-9_]{2,30})*$")
     max_age_hours: float = Field(default=72, gt=0)
 
 

@@ -1,8 +1,8 @@
 """From the shell to the decision, cold and warm, import times, and memory of client and worker.
 
 Cold: no cluster runs, ``sigmax-submit`` starts and stops a private one. Warm: the cluster of
-``sigmax up`` runs already. Both on simulated data; what is shown is the time beyond the longest
-path of its tasks, batch by batch. Run it from the root of the repository:
+``sigmax up`` runs already, with its standby. Both on simulated data; what is shown is the time
+beyond the longest path of its tasks, batch by batch. Run it from the root of the repository:
 ``python -m tests.bench.bench_start [--quick]``.
 """
 
@@ -89,6 +89,12 @@ def up(environ: Mapping[str, str]) -> Iterator[None]:
         process.wait(timeout=30)
 
 
+def standby_memory_mb(home: Path) -> float:
+    """Resident memory of the process that spares ``sigmax-submit`` its imports."""
+    state = json.loads((home / "sigmax" / "cluster.json").read_text())
+    return float(psutil.Process(state["services"]["standby"]).memory_info().rss / 1e6)
+
+
 def memory_mb(environ: Mapping[str, str]) -> dict[str, float]:
     """Resident memory of a client that has made a plan, and of a worker behind its first runs."""
     client = subprocess.Popen(
@@ -114,9 +120,10 @@ def main() -> None:
         figures["cold"] = decisions(environ, rounds)
         with up(environ):
             figures["warm"] = decisions(environ, rounds)
+            standby = standby_memory_mb(Path(home))
         for name, command in IMPORTS.items():
             figures[name] = [seconds_of(command, environ)[0] for _ in range(rounds)]
-        figures["memory_mb"] = memory_mb(environ)
+        figures["memory_mb"] = {**memory_mb(environ), "standby": standby}
     print(f"seconds, median (least to most) of {rounds}")
     rows = [
         (f"{name}: {text}", spread(figures[name][key], 2))

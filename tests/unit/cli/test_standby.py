@@ -205,6 +205,14 @@ def test_a_changed_file_is_another_state_of_the_program(
     assert len({first, second, standby.state_of_files()}) == 3
 
 
+def test_a_caller_without_an_open_file_works_by_itself(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(home))
+    monkeypatch.setattr(handover.sys, "stdin", None)
+    assert handover.hand_over(list(PLAN)) is None
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["BTC/USDT", "-h"], ["--version"]])
 def test_what_needs_no_cluster_is_not_handed_over(
     home: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
