@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
 
+import click
+
 from sigmax_planner.models import AnalysisRequest
 from sigmax_planner.planner import create_plan
 from sigmax_tasks import clock
@@ -72,8 +74,15 @@ def program() -> list[Any]:
     return [sys.version, sys.prefix, handover.__file__, list(sys.flags)]
 
 
-def state_of_files() -> tuple[int, int]:
-    """(number, latest change) of the program's files: another pair means another program."""
+State = tuple[int, int, int]
+
+
+def state_of_files() -> State:
+    """(number, latest change) of the program's files, latest change of what is installed beside it.
+
+    Another state means another program, or other libraries.
+    """
+    installed = Path(click.__file__).parents[1].stat().st_mtime_ns
     number, latest = 0, 0
     folders = [place for name in _PACKAGES for place in sys.modules[name].__path__]
     while folders:
@@ -83,7 +92,7 @@ def state_of_files() -> tuple[int, int]:
                     number, latest = number + 1, max(latest, entry.stat().st_mtime_ns)
                 elif entry.is_dir() and entry.name != "__pycache__":
                     folders.append(entry.path)
-    return number, latest
+    return number, latest, installed
 
 
 def warm_up() -> None:
@@ -127,7 +136,7 @@ def serve(path: Path, stop: threading.Event) -> None:
             path.unlink(missing_ok=True)
 
 
-def _copy(link: socket.socket, state: tuple[int, int]) -> NoReturn:
+def _copy(link: socket.socket, state: State) -> NoReturn:
     """What a copy does, from the call to its exit. Never returns to the standby's own work."""
     code: int = ExitCode.BUG
     own_stderr = os.dup(_STDERR)
