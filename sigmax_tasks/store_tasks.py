@@ -192,10 +192,13 @@ class TaskStore(PoolStore):
 
         With ``claim`` the run moves there from the batch before, and True is for one caller only.
         ``ready`` are batches behind it, each to be sent by the step that ends the one before.
+        Raises ``NoPermissionError``, with nothing done, for a user who may not write to the queue.
         """
         run_id, now = event.run_id, clock.now().timestamp()
+        # Named as keys, so that who may not write to them is refused before anything is done.
+        queues = sorted({key for letter in letters for key in (letter.key, letter.key_behind)})
         sent = self._send_script(
-            keys=[f"sigmax:run:{run_id}", f"sigmax:ev:{run_id}"],
+            keys=[f"sigmax:run:{run_id}", f"sigmax:ev:{run_id}", *queues],
             args=[
                 step - 1 if claim else "",
                 step,
