@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test lint audit manifests bench chaos clean setup
+.PHONY: demo test switches lint audit manifests bench chaos clean setup
 
 setup: $(READY)
 
@@ -25,6 +25,14 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -q
+
+# The tests on real processes with each switch of the engine turned (tests/switches.py); about as
+# long as `make test` each.
+switches: $(READY)
+	@for switch in engine.lean_chords=false planning.batching=critical_path; do \
+	  echo "== $$switch"; \
+	  SIGMAX_TEST_SWITCH=$$switch $(BIN)/python -m pytest -q tests/integration tests/chaos || exit 1; \
+	done
 
 lint: $(READY)
 	$(BIN)/ruff check .

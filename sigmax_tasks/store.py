@@ -70,6 +70,7 @@ from sigmax_tasks.store_scripts import (
     BEGIN_CONCLUSION,
     COMMIT,
     CREATE,
+    NUDGE,
     pack_text,
     unpack_text,
 )
@@ -84,6 +85,8 @@ from sigmax_tasks.tally import (
 
 SPEND_GRACE_SECONDS = 30.0
 """How long past its deadline a run may still spend what it holds: its decision may be late."""
+TOGETHER_SECONDS = 2.0
+"""Shorter than the time after which a finaliser that was lost is sent again."""
 _ANY_NUMBER = 10**12
 
 
@@ -95,6 +98,7 @@ class RunStore(TaskStore):
         self._create_script = client.register_script(CREATE)
         self._commit_script = client.register_script(COMMIT)
         self._conclusion_script = client.register_script(BEGIN_CONCLUSION)
+        self._nudge_script = client.register_script(NUDGE)
         self.ledger = Ledger(client)
 
     # Runs
@@ -272,8 +276,21 @@ class RunStore(TaskStore):
     # The end of a run
 
     def begin_conclusion(self, run_id: str) -> int:
-        """How often it was tried to conclude the run, this time included; 0 once it is closed."""
-        return int(cast("int", self._conclusion_script(keys=[f"sigmax:run:{run_id}"])))
+        """How often it was tried to conclude the run, this time included; 0 once it is closed.
+
+        Workers that begin within ``TOGETHER_SECONDS`` are at it together, which counts as one try.
+        """
+        tries = self._conclusion_script(
+            keys=[f"sigmax:run:{run_id}"], args=[clock.now().timestamp(), TOGETHER_SECONDS]
+        )
+        return int(cast("int", tries))
+
+    def claim_nudge(self, run_id: str, step: int, every_seconds: float) -> bool:
+        """Whether the caller is to send a step of the run once more: one of all, once in a time."""
+        won = self._nudge_script(
+            keys=[f"sigmax:run:{run_id}"], args=[step, clock.now().timestamp(), every_seconds]
+        )
+        return int(cast("int", won)) == 1
 
     @cached_property
     def journal(self) -> Journal:

@@ -225,10 +225,49 @@ end
 return 1
 """
 )
-# Counts one more attempt to conclude an open run; 0 for one that is closed.
+# Counts one more attempt to conclude an open run, but several within ARGV[2] seconds, at the same
+# time by several workers, as one; ARGV[1] is the time. 0 for a run that is closed.
 BEGIN_CONCLUSION = """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
+local last = redis.call('HGET', KEYS[1], 'conclusion_at')
+if last and tonumber(ARGV[1]) - tonumber(last) < tonumber(ARGV[2]) then
+  return tonumber(redis.call('HGET', KEYS[1], 'conclusions'))
+end
+redis.call('HSET', KEYS[1], 'conclusion_at', ARGV[1])
 return redis.call('HINCRBY', KEYS[1], 'conclusions', 1)
+"""
+# 1 for the one watchdog that may now send a step of a run once more, of all that would: it was not
+# sent in the ARGV[3] seconds before ARGV[2]. ARGV[1] says which step.
+NUDGE = """
+if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
+local last = redis.call('HGET', KEYS[1], 'nudged:' .. ARGV[1])
+if last and tonumber(ARGV[2]) - tonumber(last) < tonumber(ARGV[3]) then return 0 end
+redis.call('HSET', KEYS[1], 'nudged:' .. ARGV[1], ARGV[2])
+return 1
+"""
+# Gives those of some tasks of batch ARGV[1] that are still lost: without an outcome and a lease,
+# and not sent again by another since. Their clocks begin anew at ARGV[2]. Four arguments for each:
+# its id, the field with its clock, what that said, '1' if its worker died; KEYS[4] on its lease.
+SEND_AGAIN = """
+if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return {} end
+if redis.call('HGET', KEYS[1], 'step') ~= ARGV[1] then return {} end
+local lost = {}
+for i = 3, #ARGV, 4 do
+  local at = redis.call('HGET', KEYS[1], ARGV[i + 1])
+  if at and tonumber(at) == tonumber(ARGV[i + 2])
+    and redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0
+    and redis.call('EXISTS', KEYS[4 + (i - 3) / 4]) == 0 then lost[#lost + 1] = i end
+end
+for n, i in ipairs(lost) do
+  redis.call('HSET', KEYS[1], ARGV[i + 1], ARGV[2])
+  if ARGV[i + 3] == '1' then
+    redis.call('HDEL', KEYS[1], 'started:' .. ARGV[i])
+    redis.call('HINCRBY', KEYS[3], 'redispatched', 1)
+  end
+  lost[n] = ARGV[i]
+end
+if #lost > 0 then redis.call('HSET', KEYS[1], 'step_at', ARGV[2]) end
+return lost
 """
 # Renews or takes a lease; 0 when another owner holds it or the task has its outcome.
 LEASE = """

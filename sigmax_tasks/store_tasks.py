@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from sigmax_tasks.refusals import (
 from sigmax_tasks.run_state import (
     Join,
     OpenRun,
+    RunState,
     outcomes_of,
 )
 from sigmax_tasks.settings.runtime import RuntimeSettings
@@ -33,6 +34,7 @@ from sigmax_tasks.store_scripts import (
     LEASE,
     RECORD_AND_JOIN,
     RECORD_OUTCOME,
+    SEND_AGAIN,
     SEND_BATCH,
     START_TASK,
     pack_observations,
@@ -74,6 +76,7 @@ class TaskStore(PoolStore):
         self._lease_script = client.register_script(LEASE)
         self._join_script = client.register_script(RECORD_AND_JOIN)
         self._send_script = client.register_script(SEND_BATCH)
+        self._again_script = client.register_script(SEND_AGAIN)
         self._start_script = client.register_script(START_TASK)
 
     def outcomes(self, run_id: str) -> dict[str, TaskOutcome]:
@@ -291,20 +294,24 @@ class TaskStore(PoolStore):
         """Remember that the chord of a batch is on its way."""
         self._redis.hset(f"sigmax:run:{run_id}", "sent", str(step))
 
-    def mark_sent_again(self, run_id: str, died: Iterable[str]) -> None:
-        """Forget that tasks whose worker died had begun; restart the stall clock of the batch."""
-        with self._redis.pipeline(transaction=True) as pipe:
-            for task_id in died:
-                pipe.hdel(f"sigmax:run:{run_id}", f"started:{task_id}")
-                pipe.hincrby(TALLY_KEY, "redispatched", 1)
-            pipe.hset(f"sigmax:run:{run_id}", "step_at", clock.now().timestamp())
-            pipe.execute()
+    def claim_lost(
+        self, run_id: str, state: RunState, lost: Sequence[str], died: Container[str]
+    ) -> tuple[str, ...]:
+        """Those of the lost tasks that the caller has to send again: each is for one caller.
 
-    def restart_clocks(self, run_id: str, task_ids: Sequence[str]) -> None:
-        """By critical path: these tasks are sent again now."""
-        now = clock.now().timestamp()
-        sent: dict[str, float] = {f"sent:{task_id}": now for task_id in task_ids}
-        self._redis.hset(f"sigmax:run:{run_id}", mapping=cast("dict[Any, Any]", sent))
+        Not one that has ended, was taken or was sent again since ``state``. Their clocks (by
+        critical path each has its own, else the batch has one) begin anew; of those that ``died``
+        with their worker it is forgotten that they had begun.
+        """
+        args: list[str | float] = [state.step, clock.now().timestamp()]
+        for task_id in lost:
+            own = state.sent_at.get(task_id)
+            seen = ("step_at", state.step_at) if own is None else (f"sent:{task_id}", own)
+            args += [task_id, *seen, "1" if task_id in died else ""]
+        keys = [f"sigmax:run:{run_id}", f"sigmax:out:{run_id}", TALLY_KEY]
+        leases = [f"sigmax:lease:{run_id}:{task_id}" for task_id in lost]
+        claimed = self._again_script(keys=[*keys, *leases], args=args)
+        return tuple(cast("list[str]", claimed))
 
     def claim_tasks(self, run: OpenRun, candidates: Sequence[str]) -> tuple[str, ...]:
         """By critical path: those of the candidates that the caller has to send now.

@@ -207,13 +207,12 @@ class Sweeper:
                     lost.append(task_id)
             elif begun is None and waited[task_id] > patience:
                 lost.append(task_id)
+        died = [task_id for task_id in lost if task_id in state.started]
+        if lost:
+            lost = list(self._store.claim_lost(run.run_id, state, lost, died))
         if not lost:
             return
         logger.warning("run %s: sending %s again", run.run_id, ", ".join(lost))
-        died = [task_id for task_id in lost if task_id in state.started]
-        self._store.mark_sent_again(run.run_id, died)
-        if flow:
-            self._store.restart_clocks(run.run_id, lost)
         for task_id in lost:
             self._store.add_event(
                 ProgressEvent(
@@ -263,15 +262,18 @@ class Sweeper:
     def _due(
         self, key: tuple[str, int], now: float, every: float, *, at_once: bool = False
     ) -> bool:
-        """Whether something noticed before has lasted ``every`` seconds since it last was due."""
+        """Whether something noticed before has lasted ``every`` seconds since it last was due.
+
+        Of several watchdogs that find so it is due for one.
+        """
         since = self._noticed.get(key)
         if since is None:
             self._noticed[key] = now
-            return at_once
+            return at_once and self._store.claim_nudge(*key, every)
         if now - since < every:
             return False
         self._noticed[key] = now
-        return True
+        return self._store.claim_nudge(*key, every)
 
 
 def _facts_of(consumer: Any) -> WorkerFacts:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.switches import switch_environ
+
 REPO = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure() -> None:
+    """What tests start with our environment runs with the turned switch, too."""
+    os.environ.update(switch_environ())
 
 
 @pytest.fixture(scope="session")

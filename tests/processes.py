@@ -18,6 +18,7 @@ import redis
 
 from sigmax_tasks.cluster import find_redis, free_port
 from sigmax_tasks.supervisor import Guardian
+from tests.switches import switch_environ
 
 __all__ = ["PASSWORD", "Processes", "free_port", "processes", "redis_url", "wait_until"]
 
@@ -63,7 +64,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environ or {})},
+                env={**os.environ, **switch_environ(), **(environ or {})},
                 cwd=cwd,
                 start_new_session=True,
             )

@@ -33,8 +33,8 @@ from sigmax_planner.canvas import (
 )
 from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.refusals import PARKED_KEY, REFUSED_KEY
-from sigmax_tasks.settings import load_settings
 from tests.processes import await_workers, free_port, processes, redis_url, wait_until
+from tests.switches import load_settings
 
 QUEUES = tuple(
     tuple(f"{queue}:{priority}" if priority else queue for priority in PRIORITY_STEPS)

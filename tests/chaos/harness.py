@@ -30,9 +30,10 @@ from sigmax_tasks.client import Client
 from sigmax_tasks.errors import NoDecisionError, RunCancelledError, RunLostError, RunNotFoundError
 from sigmax_tasks.models.events import EventKind
 from sigmax_tasks.places import shipped_folder
-from sigmax_tasks.settings import Settings, load_settings
+from sigmax_tasks.settings import Settings
 from tests.chaos.proxy import Proxy
 from tests.processes import Processes, await_workers, free_port, redis_url
+from tests.switches import load_settings
 
 THAW_SECONDS = 3.0
 FULL_SECONDS = 2.0

@@ -14,9 +14,9 @@ from sigmax_tasks.client import Client
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.refusals import DEAD_KEY, REFUSED_KEY
-from sigmax_tasks.settings import load_settings
 from sigmax_tasks.simulator.server import SimulatorServer
 from tests.chaos.harness import DEADLINE_SECONDS, Tally, await_runs, chaos_pool, submit
+from tests.switches import load_settings
 
 Outcome = tuple[Tally, bool]
 

@@ -12,9 +12,9 @@ from sigmax_tasks.client import Client
 from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import RunCancelledError
 from sigmax_tasks.models.events import EventKind
-from sigmax_tasks.settings import load_settings
 from sigmax_tasks.simulator.server import SimulatorServer
 from sigmax_tasks.store import RunStore
+from tests.switches import load_settings
 
 from .conftest import Pool
 from .test_main_job import request_for

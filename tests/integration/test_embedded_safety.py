@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from tests.processes import wait_until
+from tests.switches import clean_environ
 
 from .conftest import Pool
 from .test_main_job import SIGMAX, SUBMIT, nothing_left, run_cli
@@ -25,7 +26,7 @@ QUICK = (
 
 
 def start(*arguments: str, home: Path) -> subprocess.Popen[str]:
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("SIGMAX_", "CELERY_"))}
+    environ = clean_environ()
     return subprocess.Popen(
         [str(SUBMIT), *arguments, "--data", "simulated", "--json"],
         stdin=subprocess.DEVNULL,

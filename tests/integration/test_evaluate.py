@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from sigmax_tasks.evaluation.models import ChunkDecisions
 from sigmax_tasks.evaluation.outline import Wish, outline
 from sigmax_tasks.evaluation.packing import unpack
 from sigmax_tasks.evaluation.recorded_desk import RecordedDesk
-from sigmax_tasks.settings import load_settings
+from tests.switches import clean_environ, load_settings
 
 from ..unit.evaluation.builders import at, write_recordings
 
@@ -38,7 +37,7 @@ def arguments(folder: Path, page: Path) -> list[str]:
 
 
 def environment(home: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SIGMAX_", "CELERY_"))}
+    kept = clean_environ()
     return {**kept, "XDG_DATA_HOME": str(home)}
 
 

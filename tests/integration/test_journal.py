@@ -12,8 +12,8 @@ import redis
 from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks.client import Client
 from sigmax_tasks.journal import JournalQuery
-from sigmax_tasks.settings import load_settings
 from sigmax_tasks.simulator.server import SimulatorServer
+from tests.switches import load_settings
 
 from .conftest import Pool
 from .test_main_job import SIGMAX, run_cli

@@ -13,8 +13,8 @@ from sigmax_planner.canvas import batch_chord
 from sigmax_tasks.application import make_app
 from sigmax_tasks.client import Client
 from sigmax_tasks.lean_chords import lean_chord
-from sigmax_tasks.settings import load_settings
 from tests.bench import shape
+from tests.switches import load_settings
 from tests.unit.engine.builders import runtime, task
 
 from .conftest import Pool

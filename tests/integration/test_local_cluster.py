@@ -19,6 +19,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 
 from sigmax_tasks.simulator.server import SimulatorServer
+from tests.switches import clean_environ
 
 from .test_main_job import SIGMAX, children_of_ours, run_cli
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.integration
 
 def start_up(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     """A cluster whose output goes to a file, ready to be used."""
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("SIGMAX_", "CELERY_"))}
+    environ = clean_environ()
     log = home / "up.log"
     with log.open("w") as out:
         process = subprocess.Popen(

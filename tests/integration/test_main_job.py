@@ -17,8 +17,9 @@ import pytest
 from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks.client import Client
 from sigmax_tasks.models.events import EventKind
-from sigmax_tasks.settings import Settings, load_settings
+from sigmax_tasks.settings import Settings
 from sigmax_tasks.simulator.server import SimulatorServer
+from tests.switches import clean_environ, load_settings
 
 from .conftest import Pool
 
@@ -28,7 +29,7 @@ SIGMAX = Path(sys.executable).with_name("sigmax")
 
 
 def run_cli(*arguments: str, home: Path, timeout: float = 90, program: Path = SUBMIT, **env: str):
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("SIGMAX_", "CELERY_"))}
+    environ = clean_environ()
     return subprocess.run(
         [str(program), *arguments],
         check=False,

@@ -17,10 +17,10 @@ from sigmax_tasks import clock
 from sigmax_tasks.client import Client
 from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import ClusterBusyError
-from sigmax_tasks.settings import load_settings
 from sigmax_tasks.simulator.server import SimulatorServer
 from sigmax_tasks.store import RunStore
 from tests.bench.bench_budget import race
+from tests.switches import load_settings
 from tests.unit.engine.builders import open_run, runtime
 
 from .conftest import Pool

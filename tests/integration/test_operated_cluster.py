@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from sigmax_tasks.settings import load_settings
 from sigmax_tasks.simulator.server import SimulatorServer
 from sigmax_tasks.telemetry.reading import read_cluster
+from tests.switches import load_settings
 from tests.unit.notifications.conftest import Listener
 
 from .conftest import Pool

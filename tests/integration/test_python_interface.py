@@ -19,8 +19,8 @@ from sigmax_tasks import SIGMAX, PlanningAgent, TaskExecutor
 from sigmax_tasks.archive import RunArchive, default_folder
 from sigmax_tasks.client import Client
 from sigmax_tasks.errors import EngineError, RunCancelledError
-from sigmax_tasks.settings import load_settings
 from sigmax_tasks.simulator.server import SimulatorServer
+from tests.switches import load_settings, switch_environ
 
 from .conftest import Pool
 from .test_main_job import children_of_ours, nothing_left
@@ -46,6 +46,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("SIGMAX_", "CELERY_")) and name != "SIGMAX_SHARED_DATA":
             monkeypatch.delenv(name)
+    for name, value in switch_environ().items():
+        monkeypatch.setenv(name, value)
     folder, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
     folder.mkdir()
     elsewhere.mkdir()

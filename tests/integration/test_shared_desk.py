@@ -20,10 +20,11 @@ from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.observations import DataNeed
 from sigmax_tasks.research import macro
 from sigmax_tasks.runner import shared_desk
-from sigmax_tasks.settings import Settings, load_settings
+from sigmax_tasks.settings import Settings
 from sigmax_tasks.simulator.server import SimulatorServer
 from sigmax_tasks.sources import Addresses, FetchContext, RetryPolicy, SourceDesk
 from sigmax_tasks.sources.desk_status import ProviderStatus, desk_status
+from tests.switches import load_settings
 
 from .conftest import Pool
 from .test_main_job import SIGMAX, request_for, run_cli

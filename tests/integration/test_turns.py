@@ -20,7 +20,7 @@ from sigmax_planner.models import (
 from sigmax_tasks.client import Client
 from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.models.events import EventKind
-from sigmax_tasks.settings import load_settings
+from tests.switches import load_settings
 
 from .conftest import Pool
 from .test_local_cluster import wait_for

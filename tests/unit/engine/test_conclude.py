@@ -14,22 +14,26 @@ from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.store import RunStore
+from sigmax_tasks.store import TOGETHER_SECONDS, RunStore
+from sigmax_tasks.sweeper import FINALIZE_AGAIN_SECONDS
 
 from .builders import START, open_run, outcome, runtime
 
 
 class Still:
-    """A clock that stands a moment after the start of the run."""
+    """A clock that stands a moment after the start of the run, until somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.seconds = 5.0
 
     def now(self):
-        return START + timedelta(seconds=5)
+        return START + timedelta(seconds=self.seconds)
 
     def monotonic(self) -> float:
-        return 5.0
+        return self.seconds
 
     def sleep(self, seconds: float) -> None:
-        del seconds
+        self.seconds += seconds
 
 
 @pytest.fixture
@@ -74,6 +78,7 @@ def test_findings_that_break_the_decision_chain_are_left_out_in_the_end(
     for _ in range(MOST_TRIES):
         with pytest.raises(MemoryError):
             conclude(store, settings, run, "out of time")
+        clock.sleep(FINALIZE_AGAIN_SECONDS)
     assert conclude(store, settings, run, "out of time")
     record = store.record(run.run_id)
     assert record.decision.action.value == "HOLD"
@@ -81,3 +86,24 @@ def test_findings_that_break_the_decision_chain_are_left_out_in_the_end(
     assert any("failed on them 3 times" in alert for alert in record.research.alerts)
     assert record.research.completed == 1, "what was done counts as done"
     assert tuple(store.journal.entries(finalizer.JournalQuery())) == ()
+
+
+def test_workers_that_conclude_at_the_same_time_leave_no_finding_out(
+    store: RunStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each begins while those before it are still deciding: none of them has failed."""
+    run = begun(store)
+    chain, won = finalizer.decide_on, []
+
+    def among_others(bundle, *rest):
+        assert any(o.status is TaskStatus.COMPLETED for o in bundle.outcomes)
+        if len(won) <= MOST_TRIES:
+            won.append(None)
+            won[won.index(None)] = conclude(store, settings, run, "out of time")
+        return chain(bundle, *rest)
+
+    monkeypatch.setattr(finalizer, "decide_on", among_others)
+    won.append(conclude(store, settings, run, "out of time"))
+    assert len(won) == MOST_TRIES + 2
+    assert sum(won) == 1
+    assert TOGETHER_SECONDS < FINALIZE_AGAIN_SECONDS, "one that was sent again is a try of its own"
