@@ -182,7 +182,7 @@ class Client:
         if self._may_send and self._settings.runtime.engine.lean_chords and batches:
             ids = batches[0]
             if in_flow(run.plan):
-                ids = self._store.claim_tasks(run, sendable(run.plan, ()))
+                ids = sendable(run.plan, ())[: run.plan.width]
             first = [run.plan.task(task_id) for task_id in ids]
             try:
                 send_lean_chord(self._store, run, 0, first, claim=True)

@@ -60,7 +60,8 @@ def send_lean_chord(
 ) -> bool:
     """Send a chord in the step that tells of it and, with ``claim``, moves the run to its batch.
 
-    With the first go those of all batches behind it, which the run keeps ready.
+    With the first go those of all batches behind it, which the run keeps ready; by critical path,
+    where the first tasks are claimed with it, nothing is.
     """
     event, letters = batch_started(run, step, tasks), _letters(run, step, tasks)
     ready = {}
@@ -70,7 +71,8 @@ def send_lean_chord(
             for number, batch in enumerate(run.plan.execution_order)
             if number
         }
-    return store.send_batch(event, letters, step=step, claim=claim, ready=ready)
+    marked = [task.task_id for task in tasks] if claim and in_flow(run.plan) else []
+    return store.send_batch(event, letters, step=step, claim=claim, ready=ready, marked=marked)
 
 
 def _letters(run: OpenRun, step: int, tasks: Sequence[ResearchTask]) -> list[Letter]:

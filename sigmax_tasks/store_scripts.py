@@ -118,8 +118,8 @@ return written
 """
 )
 # Sends the messages of a batch, ARGV[6] of run ARGV[7]. With ARGV[1] the run moves there from the
-# batch of that number in the same step, and only one caller gets 1. What follows ARGV[9] are the
-# batches to keep ready: number and messages of each.
+# batch of that number in the same step, and only one caller gets 1. What follows ARGV[9] are fields
+# of the run: the batches to keep ready, and by critical path when each task was sent.
 SEND_BATCH = (
     RELEASE_LUA
     + """
@@ -130,7 +130,7 @@ if ARGV[1] ~= '' then
 end
 redis.call('HSET', KEYS[1], 'sent', ARGV[2])
 redis.call('XADD', KEYS[2], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV[4])
-for i = 10, #ARGV, 2 do redis.call('HSET', KEYS[1], 'next:' .. ARGV[i], ARGV[i + 1]) end
+for i = 10, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 release(KEYS[1], ARGV[7], cjson.decode(ARGV[6]), ARGV[8], ARGV[9], 'LPUSH')
 return 1
 """

@@ -16,16 +16,8 @@ from sigmax_tasks import clock
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
-from sigmax_tasks.refusals import (
-    DeadLetter,
-    add_dead_letter,
-)
-from sigmax_tasks.run_state import (
-    Join,
-    OpenRun,
-    RunState,
-    outcomes_of,
-)
+from sigmax_tasks.refusals import DeadLetter, add_dead_letter
+from sigmax_tasks.run_state import Join, OpenRun, RunState, outcomes_of
 from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.store_pool import PoolStore
 from sigmax_tasks.store_scripts import (
@@ -42,11 +34,7 @@ from sigmax_tasks.store_scripts import (
     unpack_observations,
     unpack_text,
 )
-from sigmax_tasks.tally import (
-    TALLY_KEY,
-    TASK_TALLY_KEY,
-    outcome_tally,
-)
+from sigmax_tasks.tally import TALLY_KEY, TASK_TALLY_KEY, outcome_tally
 from sigmax_tasks.task_samples import (
     SAMPLE_SECONDS,
     SAMPLES_KEPT,
@@ -190,11 +178,13 @@ class TaskStore(PoolStore):
         step: int,
         claim: bool,
         ready: Mapping[int, Sequence[Letter]] = _NOTHING_READY,
+        marked: Sequence[str] = (),
     ) -> bool:
         """Send the tasks of batch ``step`` of an open run and tell of it by ``event``, in one step.
 
         With ``claim`` the run moves there from the batch before, and True is for one caller only.
         ``ready`` are batches behind it, each to be sent by the step that ends the one before.
+        ``marked`` are tasks that are claimed with it, see :meth:`claim_tasks`.
         Raises ``NoPermissionError``, with nothing done, for a user who may not write to the queue.
         """
         run_id, now = event.run_id, clock.now().timestamp()
@@ -212,7 +202,8 @@ class TaskStore(PoolStore):
                 run_id,
                 self._runtime.engine.front_runs,
                 now - FORGOTTEN_SECONDS,
-                *(part for number in ready for part in (number, _pushes(ready[number]))),
+                *(part for n in ready for part in (f"next:{n}", _pushes(ready[n]))),
+                *(part for task_id in marked for part in (f"sent:{task_id}", now)),
             ],
         )
         return int(cast("int", sent)) == 1

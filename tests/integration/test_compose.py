@@ -25,6 +25,7 @@ import yaml
 from sigmax_tasks.cluster import find_redis
 from sigmax_tasks.simulator.server import SimulatorServer
 from tests.processes import free_port, processes
+from tests.switches import switch_environ
 
 from .conftest import Pool
 from .test_local_cluster import ask_flower, wait_for
@@ -117,7 +118,13 @@ class Stand:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={"XDG_DATA_HOME": str(home), **environ, "PATH": self._path, "HOME": str(home)},
+                env={
+                    **switch_environ(),
+                    "XDG_DATA_HOME": str(home),
+                    **environ,
+                    "PATH": self._path,
+                    "HOME": str(home),
+                },
                 cwd=home,
                 start_new_session=True,
             )

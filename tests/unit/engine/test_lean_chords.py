@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import Mock
 
 import fakeredis
 import pytest
@@ -34,6 +35,7 @@ from sigmax_tasks.store import RunStore
 from sigmax_tasks.wire import JOINED_HEADER, Call, Held, letter, queue_key
 
 from .builders import START, open_run, outcome, runtime, task
+from .test_sweeper import flow_of
 
 BATCH = ("technical", "momentum")
 
@@ -104,6 +106,30 @@ def test_a_cancelled_run_goes_no_further(client: redis.Redis) -> None:
     assert not store.send_batch(started(run.run_id), letters, step=0, claim=False)
     assert tasks_waiting(client) == []
     assert not client.exists("sigmax.research:1")
+
+
+def test_by_critical_path_the_first_tasks_are_claimed_where_they_are_sent(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may not send them, and is refused, leaves them to a worker."""
+    store, run = RunStore(client, runtime()), flow_of(task("a"), task("b"), task("c", "a"))
+    first = [run.plan.task("a"), run.plan.task("b")]
+    store.create(run, "{}")
+    with monkeypatch.context() as refused:
+        error = redis.exceptions.NoPermissionError("No permissions to access a key")
+        refused.setattr(store, "_send_script", Mock(side_effect=error))
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            send_lean_chord(store, run, 0, first, claim=True)
+    state = store.state(run.run_id)
+    assert state is not None
+    assert (state.step, state.sent_at) == (-1, {})
+    assert send_lean_chord(store, run, 0, first, claim=True)
+    assert not send_lean_chord(store, run, 0, first, claim=True)
+    state = store.state(run.run_id)
+    assert state is not None
+    assert (state.step, state.sent_at) == (0, {"a": state.step_at, "b": state.step_at})
+    assert client.llen("sigmax.research:1") == 2
+    assert store.claim_tasks(run, ("a", "b")) == ()
 
 
 def test_a_batch_is_claimed_and_sent_by_one_caller(client: redis.Redis) -> None:
