@@ -84,7 +84,8 @@ def test_slow_plan_width_one(pool: Pool) -> None:
     assert most_at_once(together) >= 2
     assert slow.research.total_tasks == cured.research.total_tasks
     settings = {
-        flag: settings_with(f"planning.enable_parallel_tasks={flag}") for flag in ("false", "true")
+        flag: settings_with(f"planning.enable_parallel_tasks={flag}", "planning.batching=levels")
+        for flag in ("false", "true")
     }
     plans = {}
     for flag, own in settings.items():
