@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as property_tests
 
 from tests.switches import switch_environ
 
@@ -13,8 +15,12 @@ REPO = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure() -> None:
-    """What tests start with our environment runs with the turned switch, too."""
+    """What tests start with our environment runs with the turned switch, too; no timed examples."""
     os.environ.update(switch_environ())
+    # On a busy machine an example may take any time; a test that hangs has a limit of its own.
+    slow = [HealthCheck.too_slow]
+    property_tests.register_profile("untimed", deadline=None, suppress_health_check=slow)
+    property_tests.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
