@@ -6,8 +6,11 @@ A guardian process (sigmax_tasks/guardian.py) stops them also when whoever start
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +19,7 @@ from pathlib import Path
 
 import redis
 
-from sigmax_tasks.cluster import find_redis, free_port
+from sigmax_tasks.cluster import find_redis
 from sigmax_tasks.supervisor import Guardian
 from tests.switches import switch_environ
 
@@ -25,10 +28,28 @@ __all__ = ["PASSWORD", "Processes", "free_port", "processes", "redis_url", "wait
 REPO = Path(__file__).resolve().parents[1]
 PASSWORD = "test-password-of-this-run"
 _GRACE_SECONDS = 5.0
+_PORTS = range(20_000, 32_000)
+_offers = itertools.cycle(random.sample(_PORTS, len(_PORTS)))
 
 
 def redis_url(port: int) -> str:
     return f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on, not the one of a call before.
+
+    From below the range out of which systems take the near ends of connections: what connects
+    between this call and the start of a server cannot take it.
+    """
+    for port in itertools.islice(_offers, len(_PORTS)):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"no free port in {_PORTS}")
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
@@ -80,7 +101,7 @@ class Processes:
             log=folder / "redis.log",
         )
         with contextlib.closing(redis.Redis.from_url(redis_url(port))) as client:
-            wait_until(lambda: client.ping() or process.poll() is not None, 20, "Redis")
+            wait_until(lambda: client.ping() or process.poll() is not None, 60, "Redis")
         if process.poll() is not None:
             log = (folder / "redis.log").read_text(errors="replace")
             raise AssertionError(f"Redis ended with {process.returncode}:\n{log[-1000:]}")
@@ -148,7 +169,7 @@ def processes(*, kill: bool = False) -> Iterator[Processes]:
         started.stop_all(at_once=kill)
 
 
-def await_workers(url: str, count: int, seconds: float = 30) -> None:
+def await_workers(url: str, count: int, seconds: float = 60) -> None:
     """Return once that many workers have been heard of."""
     with contextlib.closing(redis.Redis.from_url(url)) as client:
         wait_until(lambda: client.zcard("sigmax:workers") >= count, seconds, f"{count} workers")

@@ -215,7 +215,7 @@ def fuzz(count: int, seed: int = 7, workers: int = 2, say: Callable[[str], None]
                 "an empty queue",
             )
             # And into the channel of remote control, which each worker hears.
-            wait_until(client.pubsub_numpat, 10, "remote control")
+            wait_until(client.pubsub_numpat, 60, "remote control")
             heard = [
                 *(_noise, _cut, _flipped, _deep, _missing_part, _wrong_part, _pickled),
                 *(_other_serializer, _oversized),
@@ -228,16 +228,22 @@ def fuzz(count: int, seed: int = 7, workers: int = 2, say: Callable[[str], None]
                 return sum(int(value) for value in client.hvals(REFUSED_KEY))
 
             with contextlib.suppress(AssertionError):
-                wait_until(lambda: counted() >= sent, 10, "all counted")
+                wait_until(lambda: counted() >= sent, 30, "all counted")
             by_reason = client.hgetall(REFUSED_KEY)
             seconds = time.monotonic() - began
             dead = [process.pid for process in pool if process.poll() is not None]
-            left = {
-                key
-                for key in client.keys("*")
-                if not key.startswith((REFUSED_KEY, "sigmax:worker", "sigmax:watch"))
-                and not key.startswith("_kombu.binding")
-            }
+
+            def standing() -> set[str]:
+                return {
+                    key
+                    for key in client.keys("*")
+                    if not key.startswith((REFUSED_KEY, "sigmax:worker", "sigmax:watch"))
+                    and not key.startswith("_kombu.binding")
+                }
+
+            with contextlib.suppress(AssertionError):  # a message is counted before it is let go
+                wait_until(lambda: not standing() - {PARKED_KEY}, 10, "nothing left")
+            left = standing()
             works = _one_run_works(url)
     say(f"{sent} messages into {len(QUEUES)} queues in {seconds:.0f} s, seed {seed}")
     say("sent    " + ", ".join(f"{many} {kind}" for kind, many in sorted(names.items())))

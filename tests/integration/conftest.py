@@ -30,7 +30,7 @@ class Pool:
             self.url, f"{name}@test", self.folder, "-c", concurrency, environ=environ
         )
 
-    def wait_for_workers(self, count: int, seconds: float = 20) -> None:
+    def wait_for_workers(self, count: int, seconds: float = 60) -> None:
         try:
             await_workers(self.url, count, seconds)
         except AssertionError as error:
@@ -40,8 +40,8 @@ class Pool:
 
 @pytest.fixture
 def make_pool(tmp_path: Path) -> Iterator[Callable[[], Pool]]:
-    """Start a Redis; everything started through it is stopped after the test."""
-    with processes() as started:
+    """Start a Redis; everything started through it is killed after the test."""
+    with processes(kill=True) as started:
 
         def make() -> Pool:
             port = free_port()
@@ -51,6 +51,19 @@ def make_pool(tmp_path: Path) -> Iterator[Callable[[], Pool]]:
             return Pool(redis_url(port), folder, started)
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def shared_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    """A Redis and one worker as shipped, for all tests that only bring runs of their own."""
+    folder = tmp_path_factory.mktemp("shared-pool")
+    with processes(kill=True) as started:
+        port = free_port()
+        started.start_redis(port, folder)
+        pool = Pool(redis_url(port), folder, started)
+        pool.start_worker("shared")
+        pool.wait_for_workers(1)
+        yield pool
 
 
 @pytest.fixture(scope="session")

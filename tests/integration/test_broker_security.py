@@ -95,7 +95,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         return process.poll() is not None
 
     try:
-        wait_for(up, 10)
+        wait_for(up, 60)
         if process.poll() is not None:
             said = log.read_text()
             if "tls" in said.lower():
@@ -104,7 +104,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
             raise AssertionError(said)
         yield pool
     finally:
-        pool.started.stop_all()
+        pool.started.stop_all(at_once=True)
 
 
 def start(pool: Secured, user: str, name: str, *arguments: str, **environ: str) -> psutil.Process:
@@ -166,7 +166,7 @@ def test_each_user_does_its_part_and_no_more(
         ),
     ]
     chief = secured.chief()
-    wait_for(lambda: chief.zcard("sigmax:workers"), 30)
+    wait_for(lambda: chief.zcard("sigmax:workers"), 60)
 
     # submitter: the whole job, and a cancellation.
     done = ask("submitter", "BTC/USDT", "--data", "simulated", "--json", program=SUBMIT)
@@ -196,8 +196,10 @@ def test_each_user_does_its_part_and_no_more(
     assert json.loads(shown["watch"].stdout)["decision_hash"] == decision["decision_hash"]
     assert json.loads(shown["status"].stdout)["workers"]
     assert (tmp_path / "page.html").stat().st_size > 10_000
-    for arguments in (("submit", "BTC/USDT", "--data", "simulated"), ("cancel", slow_id)):
-        refused = ask("viewer", *arguments)
+    writes = (("submit", "BTC/USDT", "--data", "simulated"), ("cancel", slow_id))
+    with ThreadPoolExecutor(2) as pool:
+        refusals_of_viewer = list(pool.map(lambda w: ask("viewer", *w), writes))
+    for refused in refusals_of_viewer:
         assert refused.returncode == 4
         assert "may not do this (no permissions" in one_line(refused)
         assert password("viewer") not in refused.stderr + refused.stdout
@@ -205,9 +207,9 @@ def test_each_user_does_its_part_and_no_more(
     assert ask("submitter", "cancel", slow_id).returncode == 0
 
     # beat: its messages arrive. flower: it sees the worker, behind its login.
-    wait_for(lambda: chief.keys("sigmax:slotruns:often:*"), 20)
+    wait_for(lambda: chief.keys("sigmax:slotruns:often:*"), 60)
     url = f"http://127.0.0.1:{port}"
-    wait_for(lambda: ask_flower(url, "/api/workers?refresh=1", LOGIN), 20)
+    wait_for(lambda: ask_flower(url, "/api/workers?refresh=1", LOGIN), 60)
 
     # No user may administrate, and none of them was ever refused what it needed.
     # The submitter tries the queue of research once per process and then leaves it to a worker.

@@ -137,14 +137,14 @@ class Stand:
         assert kind == "CMD"
         environ = {**os.environ, "PATH": self._path}
         return subprocess.run(
-            arguments, env=environ, capture_output=True, text=True, check=False, timeout=20
+            arguments, env=environ, capture_output=True, text=True, check=False, timeout=60
         )
 
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Iterator[Pool]:
     port = free_port()
-    with processes() as started:
+    with processes(kill=True) as started:
         yield Pool(f"redis://worker:{PASSWORD}-worker@127.0.0.1:{port}/0", tmp_path, started)
 
 
@@ -208,9 +208,9 @@ def test_the_services_work_together(pool: Pool, simulator: SimulatorServer, tmp_
     beat = stand.start("beat", found["beat"])
     flower = stand.start("flower", found["flower"])
     metrics = stand.start("metrics", found["metrics"])
-    wait_for((tmp_path / "data" / "appendonlydir").exists, 10)
+    wait_for((tmp_path / "data" / "appendonlydir").exists, 60)
     started = [redis_process, *workers, control, beat, flower, metrics]
-    pool.wait_for_workers(4, 40)
+    pool.wait_for_workers(4)
 
     done = run_cli(
         *("BTC/USDT", "ETH/USDT", "SOL/USDT", "--data", "simulated", "--json"),
@@ -233,7 +233,7 @@ def test_the_services_work_together(pool: Pool, simulator: SimulatorServer, tmp_
     with pytest.raises(HTTPError, match="401"):
         ask_flower(url, "/api/workers", "trader:wrong")
     names = {"worker@worker-1", "worker@worker-2", "worker@worker-3", "worker@control-1"}
-    wait_for(lambda: set(ask_flower(url, "/api/workers?refresh=1", LOGIN)) == names, 30)
+    wait_for(lambda: set(ask_flower(url, "/api/workers?refresh=1", LOGIN)) == names, 60)
     seen = ask_flower(url, "/api/tasks?limit=1000", LOGIN)
     assert {"sigmax.run_research"} <= {task["name"] for task in seen.values()}
     assert stand.checked(found["flower"]).returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,11 @@ def test_the_doctor_looks_at_a_cluster(make_pool: Callable[[], Pool], tmp_path: 
             "doctor", *arguments, home=tmp_path, program=SIGMAX, SIGMAX_BROKER_URL=broker
         )
 
-    lonely = doctor("--json")
+    with ThreadPoolExecutor(2) as threads:
+        lonely, away = threads.map(
+            lambda broker: doctor("--json", broker=broker),
+            (pool.url, "redis://:hunter2@127.0.0.1:1/0"),
+        )
     assert lonely.returncode == 4
     assert "none is heard of" in lonely.stdout
 
@@ -50,7 +55,6 @@ def test_the_doctor_looks_at_a_cluster(make_pool: Callable[[], Pool], tmp_path: 
     assert "set maxmemory-policy noeviction" in ill.stdout
     client.close()
 
-    away = doctor("--json", broker="redis://:hunter2@127.0.0.1:1/0")
     assert away.returncode == 4
     assert "does not answer" in away.stdout
     assert "hunter2" not in away.stdout + away.stderr

@@ -50,7 +50,7 @@ def test_two_submissions_at_once_do_not_meet(tmp_path: Path) -> None:
     decisions = [json.loads(out) for out, _ in said]
     assert [d["symbol"] for d in decisions] == ["BTC/USDT", "ETH/USDT"], said
     assert all(d["research"]["completed"] == 6 for d in decisions)
-    assert nothing_left(tmp_path, 1)
+    assert nothing_left(tmp_path)
     listed = run_cli("history", "--json", home=tmp_path, program=SIGMAX).stdout.splitlines()
     assert {json.loads(line)["run_id"] for line in listed} == {d["run_id"] for d in decisions}
 
@@ -80,7 +80,7 @@ def test_a_data_folder_that_cannot_be_written_is_said_before_anything_starts(
     done = run_cli("BTC/USDT", "--data", "simulated", *QUICK, home=tmp_path)
     assert done.returncode == 2
     assert "XDG_DATA_HOME" in error_line(done.stderr) or "data folder" in done.stderr
-    assert nothing_left(tmp_path, 1)
+    assert nothing_left(tmp_path)
 
 
 def test_a_port_that_is_taken_is_named(make_pool: Callable[[], Pool], tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_port_that_is_taken_is_named(make_pool: Callable[[], Pool], tmp_path: 
     done = run_cli("up", "--port", port, "--no-flower", home=home, program=SIGMAX)
     assert done.returncode == 2
     assert port in error_line(done.stderr)
-    assert nothing_left(home, 1)
+    assert nothing_left(home)
 
 
 def test_a_run_that_redis_lost_ends_with_code_4(
@@ -106,9 +106,11 @@ def test_a_run_that_redis_lost_ends_with_code_4(
         home=tmp_path,
     )
     client = redis.Redis.from_url(pool.url, decode_responses=True)
-    wait_until(lambda: client.zcard("sigmax:live"), 30, "a run")
+    wait_until(
+        lambda: any(each["cmd"] == "xread" for each in client.client_list()), 60, "a submitter"
+    )
     client.flushall()
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=60)
     client.close()
     assert process.returncode == 4, stderr
     assert "was lost" in error_line(stderr)
@@ -146,4 +148,4 @@ def test_a_full_disk_costs_no_decision(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr, done.stderr
     assert json.loads(done.stdout)["research"]["total_tasks"] == 6, done.stderr
     assert "No space left" in done.stderr
-    assert nothing_left(tmp_path, 1)
+    assert nothing_left(tmp_path)

@@ -53,7 +53,7 @@ def test_a_killed_evaluation_goes_on_and_ends_as_if_nothing_had_been(tmp_path: P
     while time.monotonic() < until and first.poll() is None:
         if kept.is_dir() and len(list(kept.iterdir())) >= 2:
             break
-        time.sleep(0.05)
+        time.sleep(0.01)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     before = len([path for path in kept.iterdir() if not path.name.startswith(".")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,14 @@ def test_an_exported_run_is_decided_again_without_its_cluster(tmp_path: Path) ->
     elsewhere.mkdir()
     (tmp_path / "run.json").rename(elsewhere / "run.json")
     replay = ("replay", "run.json", "--json")
-    plain = run_cli(*replay, home=elsewhere, program=SIGMAX, **NOWHERE)
+    with ThreadPoolExecutor(2) as threads:
+        plain, whole = threads.map(
+            lambda given: run_cli(*given, home=elsewhere, program=SIGMAX, **NOWHERE),
+            (replay, (*replay, "--from-observations")),
+        )
     assert plain.returncode == done.returncode, plain.stderr
     assert plain.stdout == done.stdout, "the same line, hash and all"
 
-    whole = run_cli(*replay, "--from-observations", home=elsewhere, program=SIGMAX, **NOWHERE)
     assert whole.returncode == done.returncode, whole.stderr
     facts = json.loads(whole.stdout)["replay"]
     assert facts["identical"] is True

@@ -97,7 +97,7 @@ def test_a_worker_killed_in_the_middle_of_a_debate_is_replaced_and_no_answer_pai
     def say(body):
         if "You are the judge" in body["messages"][0]["content"] and not killed.is_set():
             at_the_judge.set()
-            killed.wait(30)
+            killed.wait(60)
         return sensible(body)
 
     model.say = say
@@ -116,11 +116,11 @@ def test_a_worker_killed_in_the_middle_of_a_debate_is_replaced_and_no_answer_pai
 
     command = threading.Thread(target=submit)
     command.start()
-    assert at_the_judge.wait(30)
+    assert at_the_judge.wait(60)
     os.killpg(first.pid, signal.SIGKILL)
     killed.set()
     pool.start_worker("two", **quick)
-    command.join(60)
+    command.join(90)
     (done,) = ends
     line = json.loads(done.stdout)
     assert line["debate"]["method"] == "llm", line["debate"]["llm"]

@@ -80,7 +80,7 @@ def test_a_waiting_submission_gets_the_slot_of_a_run_that_ends(
     with pytest.raises(ClusterBusyError, match=r"1 runs are open.*max_open_runs allows 1"):
         client.submit(request)
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(other.submit, request, wait_for_slot_seconds=20)
+        waiting = threads.submit(other.submit, request, wait_for_slot_seconds=60)
         client.cancel(first.run_id)
         assert waiting.result().run_id != first.run_id
     client.close()

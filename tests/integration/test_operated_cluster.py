@@ -54,7 +54,7 @@ def test_a_run_is_counted_told_and_logged(
         assert all(d["research"]["duration_seconds"] <= took for d in decisions)
 
         # Told once each, while another receiver hangs.
-        wait_for(lambda: len(good.got) >= 2, 20)
+        wait_for(lambda: len(good.got) >= 2, 60)
         titles = sorted(got["title"].split()[1] for got in good.got)
         assert titles == ["BTC/USDT", "ETH/USDT"]
         for decision in decisions:
@@ -63,7 +63,13 @@ def test_a_run_is_counted_told_and_logged(
 
         # Counted once each.
         client = redis.Redis.from_url(pool.url, decode_responses=True)
-        reading = read_cluster(client, load_settings(environ={}).settings)
+        settings = load_settings(environ={}).settings
+
+        def sent() -> int:
+            return int(read_cluster(client, settings).tally.get("notices|sent", 0))
+
+        wait_for(lambda: sent() >= 2, 60)  # counted behind the receiver's answer
+        reading = read_cluster(client, settings)
         client.close()
         assert reading.tally["tasks|completed"] == "12"
         assert reading.tally["run_seconds|sum"] != "0"

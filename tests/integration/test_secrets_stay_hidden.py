@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -33,11 +32,9 @@ def command_lines(process: psutil.Process) -> str:
 
 
 def test_a_submission_with_a_password_in_the_environment(
-    make_pool: Callable[[], Pool], simulator: SimulatorServer, tmp_path: Path
+    shared_pool: Pool, simulator: SimulatorServer, tmp_path: Path
 ) -> None:
-    pool = make_pool()
-    worker = pool.start_worker("one")
-    pool.wait_for_workers(1)
+    worker = shared_pool.started.latest
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(
             [str(SUBMIT), "BTC/USDT", "--data", "simulated"],
@@ -46,7 +43,7 @@ def test_a_submission_with_a_password_in_the_environment(
             env={
                 **os.environ,
                 "XDG_DATA_HOME": str(tmp_path),
-                "SIGMAX_BROKER_URL": pool.url,
+                "SIGMAX_BROKER_URL": shared_pool.url,
                 "SIGMAX_SIMULATOR_URL": simulator.url,
             },
         )
@@ -59,7 +56,7 @@ def test_a_submission_with_a_password_in_the_environment(
                 continue
     assert process.returncode == 0, (tmp_path / "out").read_text()
     assert any("sigmax-submit" in lines for lines in seen)
-    said = (tmp_path / "out").read_text() + (pool.folder / "one.log").read_text()
+    said = (tmp_path / "out").read_text() + (shared_pool.folder / "shared.log").read_text()
     assert PASSWORD not in "\n".join(seen) + said
 
 
@@ -68,7 +65,7 @@ def test_a_local_cluster_shows_no_password(tmp_path: Path) -> None:
     process = start_up(tmp_path, "--workers", "1", SIGMAX_FLOWER_LOGIN=login)
     try:
         password = (tmp_path / "sigmax" / "cluster" / "password").read_text().strip()
-        lines = wait_for(lambda: command_lines(psutil.Process(process.pid)), 5)
+        lines = wait_for(lambda: command_lines(psutil.Process(process.pid)), 20)
         assert lines.count("celery") >= 3, "worker, beat and Flower were looked at"
         assert password not in lines
         assert login.partition(":")[2] not in lines

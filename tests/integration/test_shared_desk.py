@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from sigmax_tasks.settings import Settings
 from sigmax_tasks.simulator.server import SimulatorServer
 from sigmax_tasks.sources import Addresses, FetchContext, RetryPolicy, SourceDesk
 from sigmax_tasks.sources.desk_status import ProviderStatus, desk_status
+from tests.processes import wait_until
 from tests.switches import load_settings
 
 from .conftest import Pool
@@ -135,14 +136,12 @@ def test_no_worker_asks_one_that_refuses_and_one_that_hangs_costs_one_request(
         records = decide(pool, server, settings, SYMBOLS[:4])
         log, hung = requests_of(server, "kraken"), requests_of(server, "coinbase")
         seen = statuses(pool, settings)
-        shown, page = (
-            run_cli(
-                *("doctor", "--providers", "--broker", pool.url, *options),
-                home=pool.folder,
-                program=SIGMAX,
+        doctor = ("doctor", "--providers", "--broker", pool.url)
+        with ThreadPoolExecutor(2) as threads:
+            shown, page = threads.map(
+                lambda options: run_cli(*doctor, *options, home=pool.folder, program=SIGMAX),
+                (("--json",), ()),
             )
-            for options in (("--json",), ())
-        )
     assert [record.research.failed for record in records] == [0] * 4, "binance has it, too"
     assert {entry["status"] for entry in log} == {"429"}
     ended = [entry["at"] + entry["seconds"] for entry in log]
@@ -206,19 +205,17 @@ def test_a_killed_worker_keeps_the_others_waiting_for_its_lease_at_most(
         submitter, client = Client(settings, pool.url), redis.Redis.from_url(pool.url)
         try:
             submitter.submit(request)
-            end = time.monotonic() + 10
-            while not client.keys("sigmax:flight:alternative_me:*") and time.monotonic() < end:
-                time.sleep(0.01)
-            while not server.faults._asked.get("alternative_me") and time.monotonic() < end:
-                time.sleep(0.01)
-            assert client.keys("sigmax:flight:alternative_me:*")
+            flights = "sigmax:flight:alternative_me:*"
+            wait_until(lambda: client.keys(flights), 60, "a fetch")
+            wait_until(lambda: server.faults._asked.get("alternative_me"), 60, "a request")
+            assert client.keys(flights)
             os.killpg(pool.started.latest.pid, signal.SIGKILL)
         finally:
             submitter.close()
             client.close()
         with own_desk(pool, settings) as desk:
             lease = settings.sources.cache.lease_seconds
-            gathered = desk.gather([need], context_of(request, settings, lease + 1.5))
+            gathered = desk.gather([need], context_of(request, settings, lease + 6))
     assert [o.lineage.provider for o in gathered.observations] == ["alternative_me"], (
         gathered.missing
     )

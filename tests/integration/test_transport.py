@@ -28,7 +28,7 @@ def _taken(url: str, transport: type) -> tuple[Connection, list]:
     messages: list = []
     consumer = connection.Consumer(QUEUE, callbacks=[lambda body, m: messages.append((body, m))])
     consumer.consume()
-    connection.drain_events(timeout=5)
+    connection.drain_events(timeout=60)
     return connection, messages
 
 
@@ -72,7 +72,7 @@ def test_messages_taken_along_with_one_are_kept_like_it(
     consumer = connection.Consumer(QUEUE, callbacks=[lambda _, m: messages.append(m)])
     consumer.qos(prefetch_count=4)
     consumer.consume()
-    connection.drain_events(timeout=5)
+    connection.drain_events(timeout=60)
     assert len(messages) == 3, "one, and four beside it of which two are none"
     with suppress(TimeoutError, OSError):
         connection.drain_events(timeout=1)
@@ -125,5 +125,5 @@ def test_a_result_can_still_be_waited_for(make_pool: Callable[[], Pool]) -> None
     app = make_app(runtime(), pool.url)
     result = app.AsyncResult("some-task")
     app.backend.store_result("some-task", "done", "SUCCESS")
-    assert result.get(timeout=5) == "done"
+    assert result.get(timeout=60) == "done"
     app.close()
