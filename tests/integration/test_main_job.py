@@ -245,7 +245,9 @@ def test_a_killed_submitter_leaves_no_orphan(tmp_path: Path) -> None:
     assert nothing_left(tmp_path)
 
 
-def test_one_failing_source_leaves_a_decision_with_that_gap(tmp_path: Path) -> None:
+def test_one_failing_source_leaves_a_decision_with_that_gap(
+    shared_pool: Pool, tmp_path: Path
+) -> None:
     broken = [{"kind": "error", "status": 503}]
     faults = {"providers": {"reddit": broken, "stocktwits": broken}}
     with SimulatorServer(faults=faults) as server:
@@ -257,6 +259,8 @@ def test_one_failing_source_leaves_a_decision_with_that_gap(tmp_path: Path) -> N
                 "--json",
                 "--set",
                 "task_execution.retry_delay=0.1",
+                "--broker",
+                shared_pool.url,
             ),
             home=tmp_path,
             SIGMAX_SIMULATOR_URL=server.url,
@@ -272,7 +276,9 @@ def test_one_failing_source_leaves_a_decision_with_that_gap(tmp_path: Path) -> N
     assert sentiment["attempts"] == 3, "a server error is tried again, twice"
 
 
-def test_no_source_at_all_is_a_hold_that_is_not_validated(tmp_path: Path) -> None:
+def test_no_source_at_all_is_a_hold_that_is_not_validated(
+    shared_pool: Pool, tmp_path: Path
+) -> None:
     with SimulatorServer(faults={"providers": {"*": [{"kind": "down"}]}}) as server:
         done = run_cli(
             *(
@@ -282,6 +288,8 @@ def test_no_source_at_all_is_a_hold_that_is_not_validated(tmp_path: Path) -> Non
                 "--json",
                 "--set",
                 "task_execution.retry_delay=0.1",
+                "--broker",
+                shared_pool.url,
             ),
             home=tmp_path,
             SIGMAX_SIMULATOR_URL=server.url,

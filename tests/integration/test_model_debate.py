@@ -64,7 +64,7 @@ def test_a_missing_key_is_an_error_before_anything_runs(tmp_path: Path, model: C
 
 
 def test_a_model_that_dies_in_the_middle_leaves_the_debate_to_the_rules(
-    tmp_path: Path, model: ChatServer
+    shared_pool: Pool, simulator: SimulatorServer, tmp_path: Path, model: ChatServer
 ) -> None:
     def say(body):
         if is_rebuttal(body):
@@ -75,7 +75,9 @@ def test_a_model_that_dies_in_the_middle_leaves_the_debate_to_the_rules(
     model.say = say
     done = run_cli(
         *("BTC/USDT", "--data", "simulated", "--json", "--deadline", "30", *with_model(model)),
+        *("--broker", shared_pool.url),
         home=tmp_path,
+        SIGMAX_SIMULATOR_URL=simulator.url,
     )
     line = json.loads(done.stdout)
     assert done.returncode in {0, 3}, done.stderr

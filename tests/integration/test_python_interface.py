@@ -94,6 +94,17 @@ def simulated_on(pool: Pool, simulator: SimulatorServer, **options: Any) -> SIGM
         del os.environ["SIGMAX_SIMULATOR_URL"]
 
 
+async def one_run_is_open(bot: SIGMAX) -> None:
+    place = bot.place
+    assert place is not None
+    assert place.opened is not None
+    client = Client(bot.settings, place.opened.cluster.broker_url)
+    async with asyncio.timeout(60):
+        while not client.live_runs():
+            await asyncio.sleep(0.02)
+    client.close()
+
+
 def test_the_documentation_has_examples() -> None:
     assert len(examples()) >= 5
 
@@ -220,7 +231,7 @@ def test_closing_cancels_what_is_in_work(home: Path) -> None:
         bot = SIGMAX(data="simulated", overrides=SLOW)
         await bot.initialize()
         analysis = asyncio.create_task(bot.analyze_symbol("BTC/USDT"))
-        await asyncio.sleep(0.5)
+        await one_run_is_open(bot)
         await bot.close()
         await asyncio.wait([analysis])
         with pytest.raises(EngineError, match="no cluster is open"):

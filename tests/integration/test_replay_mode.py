@@ -60,10 +60,20 @@ def times_ms(payload: object) -> list[int]:
     return []
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("replay")
+
+
+@pytest.fixture(scope="module")
+def decisions(home: Path, shared_data: Path) -> list[dict[str, Any]]:
+    return replay(home, shared_data, "BTC/USDT", "ETH/USDT")
+
+
 def test_a_replay_computes_from_real_data_and_says_what_is_missing(
-    shared_data: Path, tmp_path: Path
+    home: Path, shared_data: Path, decisions: list[dict[str, Any]]
 ) -> None:
-    bitcoin, ether = replay(tmp_path, shared_data, "BTC/USDT", "ETH/USDT")
+    bitcoin, ether = decisions
     states = {task["task_id"]: task["status"] for task in bitcoin["research"]["tasks"]}
     for task_id in ("technical", "patterns", "correlation", "macro", "sentiment", "onchain"):
         assert states[task_id] == "completed", states
@@ -73,13 +83,13 @@ def test_a_replay_computes_from_real_data_and_says_what_is_missing(
     assert bitcoin["reference_price"] == 87325.59, "close of the 4h candle of 2024-11-14 20:00"
     assert ether["symbol"] == "ETH/USDT"
     assert ether["reference_price"] < 4000, "not mixed with the first symbol"
-    again = replay(tmp_path, shared_data, "BTC/USDT", "ETH/USDT")
+    again = replay(home, shared_data, "BTC/USDT", "ETH/USDT")
     assert without_ids_and_times(again) == without_ids_and_times([bitcoin, ether])
 
 
-def test_nothing_behind_as_of_is_ever_seen(shared_data: Path, tmp_path: Path) -> None:
-    (line,) = replay(tmp_path, shared_data, "BTC/USDT")
-    path = tmp_path / "sigmax" / "runs" / f"{line['run_id']}.dossier.gz"
+def test_nothing_behind_as_of_is_ever_seen(home: Path, decisions: list[dict[str, Any]]) -> None:
+    line = decisions[0]
+    path = home / "sigmax" / "runs" / f"{line['run_id']}.dossier.gz"
     dossier = Dossier.model_validate_json(gzip.decompress(path.read_bytes()))
     payloads = [o.data for given in dossier.observations.values() for o in given]
     assert len(payloads) > 10

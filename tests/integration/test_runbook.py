@@ -131,10 +131,10 @@ def test_high_failure_rate_without_retries(pool: Pool) -> None:
 
 
 def test_high_failure_rate_time_limits_too_short(pool: Pool) -> None:
-    slow = {"kind": "latency", "seconds": 0.6}
+    slow = {"kind": "latency", "seconds": 0.3}
     faults = {"providers": {name: [slow] for name in ("kraken", "coinbase", "binance")}}
     with SimulatorServer(faults=faults) as server:
-        ill, _ = run(pool, server, "planning.timeouts={technical: 0.3}")
+        ill, _ = run(pool, server, "planning.timeouts={technical: 0.15}")
     assert "technical" in failures(ill)
     with SimulatorServer(faults=faults) as server:
         cured, _ = run(pool, server)
