@@ -33,7 +33,7 @@ from sigmax_tasks.settings import LoadedSettings, Settings
 from sigmax_tasks.sources.desk_status import ProviderStatus, desk_status
 from sigmax_tasks.store import RunStore
 
-PING_SECONDS = 2.0
+PING_SECONDS = 3.0
 _START = "start one with: sigmax up, or name its Redis with --broker or SIGMAX_BROKER_URL"
 
 
@@ -85,7 +85,8 @@ def _examine_cluster(seen: _Examination, settings: Settings, url: str, *, provid
         seen.workers = store.workers()
         told = store.worker_facts()
         seen.findings += broker_findings(seen.facts, url, len(seen.workers))
-        answered = _pinged(settings, url) if seen.workers else frozenset[str]()
+        names = sorted({each.name for each in told.values()})
+        answered = _pinged(settings, url, names) if seen.workers else frozenset[str]()
         seen.findings += worker_findings(seen.workers, told, answered, _here())
         at_redis: Any = client.time()
         slots = sum(each.concurrency for each in told.values())
@@ -97,11 +98,16 @@ def _examine_cluster(seen: _Examination, settings: Settings, url: str, *, provid
             seen.findings += _provider_findings(seen.providers)
 
 
-def _pinged(settings: Settings, url: str) -> frozenset[str] | None:
-    """Names of the workers that answer; None where this user of Redis may not ask."""
+def _pinged(settings: Settings, url: str, names: list[str]) -> frozenset[str] | None:
+    """Those of the named workers that answer; None where this user of Redis may not ask.
+
+    It takes until the last has answered, or ``PING_SECONDS``.
+    """
     app = make_app(settings.runtime, url)
     try:
-        answers: Sequence[dict[str, Any]] = app.control.ping(timeout=PING_SECONDS)
+        answers: Sequence[dict[str, Any]] = app.control.ping(
+            timeout=PING_SECONDS, destination=names or None, limit=len(names) or None
+        )
     except redis.exceptions.NoPermissionError:
         return None
     finally:

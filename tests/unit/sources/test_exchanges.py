@@ -33,8 +33,9 @@ from sigmax_tasks.models.observations import (
     Trades,
 )
 from sigmax_tasks.sources.ccxt_loading import exchange_class
-from sigmax_tasks.sources.ccxt_session import Markets
+from sigmax_tasks.sources.ccxt_session import Markets, make_exchange
 from sigmax_tasks.sources.exchanges import ExchangeAdapter, clean_candles
+from sigmax_tasks.sources.venues import VENUES
 from tests.unit.sources.conftest import Asked, MakeCall, ScriptedServer
 
 DAY = 86_400
@@ -498,6 +499,25 @@ def test_ccxt_is_bounded_by_our_deadline_and_size(server: ScriptedServer, fetch:
 
 
 # loading
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_each_call_has_an_exchange_as_new(name: str) -> None:
+    venue = VENUES[name]
+    options = dict(venue.ccxt_options)
+    new = exchange_class(venue.exchange_id)({"enableRateLimit": False, "options": options})
+    used, next_one = make_exchange(venue, None), make_exchange(venue, None)
+    used.options["learned"] = True
+    for value in vars(used).values():
+        if isinstance(value, dict):
+            value["learned"] = True
+    for value in used.options.values():
+        if isinstance(value, dict):
+            value["learned"] = True
+    own = {"origin", "session", "logger"}
+    assert {k: v for k, v in vars(next_one).items() if k not in own} == {
+        k: v for k, v in vars(new).items() if k not in own
+    }
 
 
 def test_only_the_exchange_in_use_is_imported() -> None:
