@@ -21,7 +21,7 @@ from sigmax_tasks.archive import RunArchive, default_folder
 from sigmax_tasks.client import Client
 from sigmax_tasks.errors import EngineError, RunCancelledError
 from sigmax_tasks.simulator.server import SimulatorServer
-from tests.switches import load_settings, switch_environ
+from tests.switches import clean_environ, load_settings, switch_environ
 
 from .conftest import Pool
 from .test_main_job import children_of_ours, nothing_left
@@ -69,7 +69,7 @@ def run_python(code: str, home: Path, **environ: str) -> subprocess.CompletedPro
         cwd=home,
         stdin=subprocess.DEVNULL,
         env={
-            **{k: v for k, v in os.environ.items() if not k.startswith(("SIGMAX_", "CELERY_"))},
+            **clean_environ(),
             **environ,
         },
     )
