@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 MOST_IDLE_THREADS = 64
+SLEPT_SECONDS = 1.0
+"""Between taking a task and beginning it lie microseconds, unless the process was stopped."""
 FETCH_SHARE = 0.9
 """Share of a task's time limit that fetching may use; the rest is for thinking."""
 
@@ -66,10 +68,13 @@ def worker_identity() -> str:
 class _Effort:
     """What a task has used so far; filled by the working thread, read by the waiting one.
 
-    ``unpaid``: it was not begun because its money would not have been enough.
+    ``unpaid``: it was not begun because its money would not have been enough. ``taken_at`` is
+    monotonic; ``taken_over``: it was not begun because another worker has the task.
     """
 
     allowance: Allowance
+    taken_at: float
+    taken_over: bool = False
     attempts: int = 0
     requests: int = 0
     unpaid: bool = False
@@ -148,13 +153,14 @@ class TaskRunner:
             attempt=1,
             worker=worker_identity(),
         )
+        taken_at = clock.monotonic()
         tries = self._store.start_task(owner, event)
         if tries < 0:
             self._store.set_aside(run, killer(task, self._store.most_tries))
         if tries <= 0:
             return
         account = self._store.account(run, *self._day_limits)
-        effort = _Effort(self._store.ledger.allowance(account, task.task_id))
+        effort = _Effort(self._store.ledger.allowance(account, task.task_id), taken_at)
         problem = self._wait(run, task, batch, owner, limit, effort)
         if problem is None:
             effort.allowance.leave()
@@ -203,11 +209,11 @@ class TaskRunner:
         now belongs to another worker.
         """
         deadline = Deadline.after(limit)
-        work = partial(carried(self._work), run, task, batch, limit, effort)
+        work = partial(carried(self._begin), run, task, batch, owner, limit, effort)
         errand = self._hands.give(work)
         while True:
             if errand.wait(min(POLL_SECONDS, max(0.01, deadline.remaining))):
-                return effort.error
+                return None if effort.taken_over else effort.error
             if deadline.passed:
                 effort.stop.set()
                 return str(TaskTimeoutError(limit))
@@ -215,6 +221,22 @@ class TaskRunner:
             if not mine or not self._store.is_open(run.run_id):
                 effort.stop.set()
                 return None
+
+    def _begin(
+        self,
+        run: OpenRun,
+        task: ResearchTask,
+        batch: tuple[str, ...],
+        owner: str,
+        limit: float,
+        effort: _Effort,
+    ) -> None:
+        """Work, unless this process slept since it took the task and another has it by now."""
+        slept = clock.monotonic() - effort.taken_at > SLEPT_SECONDS
+        if slept and not self._store.hold_lease(run.run_id, task.task_id, owner):
+            effort.taken_over = True
+        else:
+            self._work(run, task, batch, limit, effort)
 
     def _work(
         self,
