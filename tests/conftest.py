@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ REPO = Path(__file__).resolve().parents[1]
 def pytest_configure() -> None:
     """What tests start with our environment runs with the turned switch, too; no timed examples."""
     os.environ.update(switch_environ())
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell's background jobs have it; what tests start would ignore Ctrl-C, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # On a busy machine an example may take any time; a test that hangs has a limit of its own.
     slow = [HealthCheck.too_slow]
     property_tests.register_profile("untimed", deadline=None, suppress_health_check=slow)

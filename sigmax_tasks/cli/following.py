@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sigmax_tasks import clock
+from sigmax_tasks.cli.signals import raise_again
 from sigmax_tasks.errors import (
     EngineError,
     NoDecisionError,
@@ -65,6 +66,7 @@ class Follower:
         """Follow what is open until all of it, or one that failed, is over."""
         try:
             for event in self._client.follow(self.open_ids):
+                raise_again()
                 self._check()
                 if event is not None:
                     self._take(event)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from sigmax_tasks.cli.exit import ExitCode
 
@@ -29,6 +30,26 @@ if hasattr(signal, "SIGHUP"):  # Windows has none
 _WAIT_TEXT = b"sigmax: stopping what was started; press Ctrl-C once more to leave at once\n"
 
 
+_stopped_by: ExitCode | None = None
+"""What the first signal of this command asked for."""
+
+
+def raise_again() -> None:
+    """Raise once more what a signal has raised, for those who would go on with their work.
+
+    Python raises wherever the main thread is. Where that is the end of an object or a callback of
+    the collector, the exception is shown and lost.
+    """
+    if _stopped_by is not None:
+        _raise(_stopped_by)
+
+
+def _raise(code: ExitCode) -> NoReturn:
+    if code is ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    raise StoppedEarly(code)
+
+
 @contextmanager
 def stop_signals() -> Iterator[None]:
     """Raise at the first SIGINT (KeyboardInterrupt), SIGTERM or SIGHUP (StoppedEarly).
@@ -44,12 +65,12 @@ def stop_signals() -> Iterator[None]:
 
     def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal arrived
+        global _stopped_by  # noqa: PLW0603  # as there is one main thread
         arrived += 1
         code = _CODES[signal.Signals(number)]
         if arrived == 1:
-            if code is ExitCode.INTERRUPTED:
-                raise KeyboardInterrupt
-            raise StoppedEarly(code)
+            _stopped_by = code
+            _raise(code)
         if arrived > 2:
             os._exit(code)
         os.write(2, _WAIT_TEXT)
@@ -61,6 +82,12 @@ def stop_signals() -> Iterator[None]:
     try:
         yield
     finally:
+        _forget()
         for number, handler in before.items():
             if handler is not signal.SIG_IGN and handler is not None:
                 signal.signal(number, handler)
+
+
+def _forget() -> None:
+    global _stopped_by  # noqa: PLW0603  # as above
+    _stopped_by = None
