@@ -13,7 +13,7 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess  # starts Redis and the worker, with fixed arguments
+import subprocess  # the type of what was started
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -42,6 +42,7 @@ from sigmax_tasks.settings import Settings
 from sigmax_tasks.store import RunStore
 from sigmax_tasks.supervisor import Guardian
 from sigmax_tasks.task_samples import SampleFile, samples_of
+from sigmax_tasks.waiting_start import let_go, start_waiting
 
 logger = logging.getLogger(__name__)
 
@@ -112,10 +113,12 @@ def embedded_cluster(
     archive = RunArchive(default_folder(), keep=settings.runtime.retention.embedded_runs)
     archive.prepare()
     FileJournal(default_file()).prepare()
-    folder = Path(tempfile.mkdtemp(prefix="sigmax-"))
+    # The guardian knows of the folder before there is one: whatever ends this, nothing is left.
+    folder = Path(tempfile.gettempdir(), f"sigmax-{secrets.token_urlsafe(9)}")
     processes: list[subprocess.Popen[bytes]] = []
     guardian = Guardian(folder)
     try:
+        folder.mkdir(mode=0o700)
         log_file = folder / "worker.log"
         first = worker if worker is not None else PrivateWorker()
         url = _start_both(settings, folder, log_file, processes, guardian, computing, first)
@@ -189,9 +192,12 @@ def _start_both(
         url = f"redis://:{password}@127.0.0.1:{port}/0"
         processes.append(worker.process)
         guardian.watch(worker.process.pid)
-        server = _start_redis(program, _redis_configuration(port, password, folder), folder)
+        with (folder / "redis.log").open("ab") as log:
+            server = start_waiting([program, "-"], stdout=log, cwd=folder)
         processes.append(server)
         guardian.watch(server.pid)
+        # The configuration goes through a pipe, so the password is in no process list.
+        let_go(server, _redis_configuration(port, password, folder).encode())
         worker.begin(
             broker_url=url,
             pool="threads" if computing is None else "prefork",
@@ -210,23 +216,6 @@ def _start_both(
                 f"the private Redis ({program}) did not start{_last_line(folder / 'redis.log')}"
             )
         worker = PrivateWorker()
-
-
-def _start_redis(program: str, configuration: str, folder: Path) -> subprocess.Popen[bytes]:
-    with (folder / "redis.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603  # our own arguments
-            [program, "-"],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=folder,
-        )
-    # The configuration goes through a pipe, so the password is in no process list.
-    if process.stdin is not None:
-        process.stdin.write(configuration.encode())
-        process.stdin.close()
-    return process
 
 
 def _redis_configuration(port: int, password: str, folder: Path) -> str:

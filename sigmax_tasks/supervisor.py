@@ -18,6 +18,7 @@ from typing import IO
 from sigmax_tasks import clock
 from sigmax_tasks.clock import Deadline
 from sigmax_tasks.errors import ClusterUnreachableError
+from sigmax_tasks.waiting_start import let_go, start_waiting
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
@@ -37,7 +38,8 @@ def restart_delay(deaths: int) -> float:
 class Guardian:
     """A small process that stops ours when this one dies without doing it (guardian.py).
 
-    ``folder`` is removed then as well. ``keep_open`` are descriptors it holds, such as a lock.
+    ``folder``, which need not be there yet, is removed then as well. ``keep_open`` are descriptors
+    it holds, such as a lock.
     """
 
     def __init__(self, folder: Path | None = None, *, keep_open: tuple[int, ...] = ()) -> None:
@@ -124,10 +126,9 @@ class Supervisor:
 
     def start(self, service: Service) -> None:
         """Start a process and keep it running from now on."""
-        process = self._spawn(service)
-        kept = _Kept(service, process, clock.monotonic())
+        kept = _Kept(service, _waiting(service), clock.monotonic())
         self._kept[service.name] = kept
-        self._read(kept)
+        self._let_go(kept)
 
     def pids(self) -> dict[str, int]:
         """Name -> process id of those that run."""
@@ -179,9 +180,9 @@ class Supervisor:
                 kept.again_at = now + delay
                 self._tell(name, f"ended ({_ending(code)}), starting it again in {delay:g} s")
             elif now >= kept.again_at:
-                kept.process = self._spawn(kept.service)
+                kept.process = _waiting(kept.service)
                 kept.began, kept.again_at = clock.monotonic(), None
-                self._read(kept)
+                self._let_go(kept)
                 self._changed()
 
     def stop(self, names: Iterable[str] | None = None) -> None:
@@ -205,22 +206,11 @@ class Supervisor:
             self._guardian.forget(kept.process.pid)
             del self._kept[kept.service.name]
 
-    def _spawn(self, service: Service) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(  # noqa: S603  # the caller's fixed arguments
-            service.arguments,
-            stdin=subprocess.PIPE if service.stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(service.environ),
-            cwd=service.cwd,
-            start_new_session=True,
-        )
-        self._guardian.watch(process.pid)
-        if process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(service.stdin)
-                process.stdin.close()
-        return process
+    def _let_go(self, kept: _Kept) -> None:
+        """Only a process that all who stop it know of may begin."""
+        self._guardian.watch(kept.process.pid)
+        self._read(kept)
+        let_go(kept.process, kept.service.stdin)
 
     def _read(self, kept: _Kept) -> None:
         stream = kept.process.stdout
@@ -244,6 +234,12 @@ class Supervisor:
             self._say(name, line)
         except (OSError, ValueError):
             self._output_gone.set()
+
+
+def _waiting(service: Service) -> subprocess.Popen[bytes]:
+    return start_waiting(
+        service.arguments, stdout=subprocess.PIPE, cwd=service.cwd, environ=service.environ
+    )
 
 
 def _end_group(pid: int) -> None:
