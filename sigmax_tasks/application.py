@@ -65,6 +65,8 @@ def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
         task_default_queue=CONTROL_QUEUE,
         task_create_missing_queues=False,
         broker_connection_retry_on_startup=True,
+        # A Redis that takes no writes for a while (its disk or memory is full) ends no worker.
+        broker_channel_error_retry=True,
         broker_connection_timeout=runtime.broker.connect_timeout_seconds,
         broker_transport_options={
             "visibility_timeout": runtime.broker.visibility_timeout_seconds,

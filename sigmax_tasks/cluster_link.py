@@ -71,6 +71,29 @@ def reachable(url: str) -> Iterator[None]:
         raise ClusterUnreachableError(
             f"what answers at {redact_url(url)} is not a Redis", advice="check host and port"
         ) from error
+    except redis.ResponseError as error:
+        said = refused_writes(error)
+        if said is None:
+            raise
+        problem, advice = said
+        raise ClusterUnreachableError(
+            f"broker {redact_url(url)} takes no writes: {problem}", advice=advice
+        ) from error
+
+
+def refused_writes(error: redis.RedisError) -> tuple[str, str] | None:
+    """Why Redis takes no writes, and what to do; None where the error is about something else.
+
+    Such a Redis answers, and takes writes again once its trouble is over.
+    """
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return "its memory is full", "raise its maxmemory, or shorten retention.run_hours"
+    if isinstance(error, redis.exceptions.ReadOnlyError):
+        return "it is a replica", "name its primary"
+    if isinstance(error, redis.ResponseError) and "MISCONF" in str(error):
+        advice = "make room on the disk of its data; it goes on by itself then"
+        return "it cannot write to its disk", advice
+    return None
 
 
 def _forbidden(message: str) -> str:

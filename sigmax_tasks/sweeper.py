@@ -27,6 +27,7 @@ from sigmax_planner.canvas import (
 )
 from sigmax_tasks import clock
 from sigmax_tasks.celery import app
+from sigmax_tasks.cluster_link import refused_writes
 from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.logs import about
 from sigmax_tasks.models.events import EventKind, ProgressEvent
@@ -299,7 +300,11 @@ def _watch(stop: threading.Event, facts: WorkerFacts) -> None:
                 interval = workplace().settings.runtime.engine.sweep_interval_seconds
             sweeper.sweep()
         except redis.RedisError as error:
-            logger.warning("watchdog: Redis does not answer (%s)", type(error).__name__)
+            refused = refused_writes(error)
+            if refused is None:
+                logger.warning("watchdog: Redis does not answer (%s)", type(error).__name__)
+            else:
+                logger.warning("watchdog: Redis takes no writes: %s", refused[0])
         except Exception:
             logger.exception("watchdog: a round failed")
 

@@ -96,6 +96,8 @@ class Processes:
     def start_redis(self, port: int, folder: Path, *options: str) -> subprocess.Popen[bytes]:
         """A Redis with :data:`PASSWORD` that answers; without persistence unless told."""
         process = self.start(
+            # A limit on the size of its files is then an error to it, like a full disk.
+            *("/bin/sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"),
             *(find_redis(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""),
             *("--requirepass", PASSWORD, "--dir", str(folder), *options),
             log=folder / "redis.log",

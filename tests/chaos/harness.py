@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -149,6 +150,16 @@ class ChaosPool:
             shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
             (self.folder / "appendonly.aof").unlink(missing_ok=True)
         self._redis = self._start_redis()
+
+    def fill_disk(self, *, full: bool = True) -> None:
+        """Redis can write no byte more to its append-only file; or can again."""
+        if self._redis is not None:
+            limit = resource.RLIM_INFINITY
+            if full:
+                files = (self.folder / "appendonlydir").glob("*.incr.aof")
+                limit = max(file.stat().st_size for file in files)
+            server = psutil.Process(self._redis.pid)
+            server.rlimit(psutil.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
     def alive(self) -> list[subprocess.Popen[bytes]]:
         """The workers that run."""

@@ -11,11 +11,21 @@ import redis
 
 from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks.client import Client
+from sigmax_tasks.errors import ClusterUnreachableError
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.refusals import DEAD_KEY, REFUSED_KEY
 from sigmax_tasks.simulator.server import SimulatorServer
-from tests.chaos.harness import DEADLINE_SECONDS, Tally, await_runs, chaos_pool, submit
+from tests.chaos.harness import (
+    DEADLINE_SECONDS,
+    ChaosPool,
+    Tally,
+    await_runs,
+    chaos_pool,
+    request,
+    settings,
+    submit,
+)
 from tests.switches import load_settings
 
 Outcome = tuple[Tally, bool]
@@ -41,6 +51,33 @@ def wipe(runs: int) -> Outcome:
         seconds = time.monotonic() - began
     said = [text for text in tally.problems if "was lost" in text or "not known" in text]
     return tally, len(said) == tally.lost == runs and seconds < DEADLINE_SECONDS
+
+
+def disk(runs: int) -> Outcome:
+    """The disk under Redis is full for a while: submitters are told, and no worker ends."""
+    tally = Tally()
+    with chaos_pool(redis_options=("--appendfsync", "everysec")) as pool:
+        run_ids = submit(pool, runs)
+        workers = [worker.pid for worker in pool.alive()]
+        pool.fill_disk()
+        told = _refusal(pool)
+        pool.fill_disk(full=False)
+        await_runs(pool, run_ids, tally)
+        stayed = [worker.pid for worker in pool.alive()] == workers
+    return tally, tally.good and stayed and "cannot write to its disk" in told
+
+
+def _refusal(pool: ChaosPool) -> str:
+    """What a submitter is told, once Redis knows that it cannot write."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    with contextlib.closing(Client(settings(), pool.url)) as client:
+        while time.monotonic() < end:
+            try:
+                client.cancel(client.submit(request(0)).run_id)
+            except ClusterUnreachableError as error:
+                return str(error)
+            time.sleep(0.1)
+    return ""
 
 
 def older(runs: int) -> Outcome:
@@ -69,8 +106,8 @@ def poison(runs: int) -> Outcome:
 
 def task_reasons(url: str, run_id: str) -> dict[str, str]:
     """Why tasks of a finished run did not complete."""
-    settings = load_settings(shipped_folder(), (), {}).settings
-    with contextlib.closing(Client(settings, url)) as client:
+    own = load_settings(shipped_folder(), (), {}).settings
+    with contextlib.closing(Client(own, url)) as client:
         tasks = client.record(run_id).research.tasks
     return {t.task_id: t.reason for t in tasks if t.status is not TaskStatus.COMPLETED}
 
@@ -88,16 +125,16 @@ def liar(runs: int) -> Outcome:
         },
     }
     tally = Tally()
-    settings = load_settings(shipped_folder(), (), {}).settings
+    own = load_settings(shipped_folder(), (), {}).settings
     with SimulatorServer(faults=lies) as server, chaos_pool() as pool:
-        with contextlib.closing(Client(settings, pool.url)) as client:
+        with contextlib.closing(Client(own, pool.url)) as client:
             run_ids = [
                 client.submit(
                     AnalysisRequest(
                         symbol="BTC/USDT",
                         risk_profile="balanced",
                         data_mode=DataMode.SIMULATED,
-                        as_of=settings.runtime.simulator.as_of,
+                        as_of=own.runtime.simulator.as_of,
                         seed=number,
                         source_root=server.url,
                         deadline_seconds=DEADLINE_SECONDS,
@@ -112,6 +149,7 @@ def liar(runs: int) -> Outcome:
 SPECIAL: dict[str, Callable[[int], Outcome]] = {
     "duplicate": duplicate,
     "wipe": wipe,
+    "full disk": disk,
     "older worker": older,
     "poison": poison,
     "liar": liar,

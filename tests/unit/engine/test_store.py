@@ -138,6 +138,34 @@ def test_a_dead_broker_is_one_clear_error_without_its_password() -> None:
     assert "127.0.0.1:1" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (redis.exceptions.OutOfMemoryError("command not allowed"), "its memory is full"),
+        (redis.exceptions.ReadOnlyError("You can't write"), "it is a replica"),
+        (redis.ResponseError("MISCONF Errors writing to the AOF file"), "write to its disk"),
+        (redis.ResponseError("Command # 1 of pipeline caused error: MISCONF x"), "to its disk"),
+    ],
+)
+def test_a_redis_that_takes_no_writes_is_one_clear_error(
+    error: redis.ResponseError, said: str
+) -> None:
+    with (
+        pytest.raises(ClusterUnreachableError, match=said) as caught,
+        reachable("redis://:secret@127.0.0.1:1/0"),
+    ):
+        raise error
+    assert "secret" not in str(caught.value)
+
+
+def test_another_answer_of_redis_stays_what_it_is() -> None:
+    with (
+        pytest.raises(redis.ResponseError, match="wrong kind"),
+        reachable("redis://127.0.0.1:1/0"),
+    ):
+        raise redis.ResponseError("WRONGTYPE wrong kind of value")
+
+
 def test_a_task_with_an_outcome_cannot_be_taken_again(store: RunStore) -> None:
     run = open_run()
     store.create(run, "{}")
