@@ -21,6 +21,10 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # As a shell's background jobs have it; what tests start would ignore Ctrl-C, too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(name) is signal.SIG_IGN:
+            # As under nohup. Ignored here still, and not by what tests start.
+            signal.signal(name, lambda *_: None)
     # On a busy machine an example may take any time; a test that hangs has a limit of its own.
     slow = [HealthCheck.too_slow]
     property_tests.register_profile("untimed", deadline=None, suppress_health_check=slow)
