@@ -11,6 +11,7 @@ Imports nothing but what is built in: this is what a warm start consists of.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import struct
@@ -35,6 +36,7 @@ GO = b"g"
 _ALONE = frozenset({"-h", "--help", "--version"})
 _CONNECT_SECONDS = 1.0
 _BEGIN_SECONDS = 10.0
+_TICK_SECONDS = 0.5
 _PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 _FAILED = 1
 
@@ -140,6 +142,9 @@ def _accompany(link: socket.socket, pid: int) -> int:
             signal.signal(number, pass_on)
     link.settimeout(None)
     try:
+        # In parts: a signal that comes just before a wait is only seen behind it.
+        while not select.select([link], [], [], _TICK_SECONDS)[0]:
+            pass
         kind, code = _answer(link)
     except ConnectionError:
         kind, code = REFUSED, 0

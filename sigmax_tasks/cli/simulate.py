@@ -9,6 +9,8 @@ import click
 
 from sigmax_tasks.errors import ConfigurationError
 
+TICK_SECONDS = 0.5
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
@@ -42,7 +44,9 @@ def simulate(host: str, port: str, replay_dir: str | None) -> int:
         if folder is not None:
             click.echo("  sigmax-submit BTC/USDT --data replay --as-of TIME")
         click.echo("stop it with Ctrl-C")
-        Event().wait()
+        # In parts: a signal that comes just before a wait is only seen behind it.
+        while not Event().wait(TICK_SECONDS):
+            pass
     finally:
         server.stop()
     return 0

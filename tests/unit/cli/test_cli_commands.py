@@ -314,7 +314,7 @@ def test_simulate_prints_how_to_use_it_and_stops_with_the_command(
             stopped.append(True)
 
     class Interrupted:
-        def wait(self) -> None:
+        def wait(self, _seconds: float) -> bool:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("sigmax_tasks.simulator.server.SimulatorServer", Server)
