@@ -157,6 +157,17 @@ def held_message(message_id: str) -> Held | None:
     return next((held for qos in tuple(_all_qos) if (held := qos.held(message_id))), None)
 
 
+def takes_tasks(message_id: str) -> bool:
+    """Whether the worker that holds the message of that task takes tasks as before.
+
+    One that is about to end, or was told to leave their queue, does not.
+    """
+    return any(
+        qos.held(message_id) is not None and RESEARCH_QUEUE in qos.channel.active_queues
+        for qos in tuple(_all_qos)
+    )
+
+
 class TakenTasks(priority_cycle):  # type: ignore[misc]  # kombu ships no types
     """The queues in their order, and how many tasks this channel has taken."""
 

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -22,7 +22,7 @@ from sigmax_tasks.clock import Deadline, RunClock
 from sigmax_tasks.debates import Debates
 from sigmax_tasks.errors import SigmaxError, SpendRefusedError, TaskTimeoutError
 from sigmax_tasks.handlers import Handler, load_handler
-from sigmax_tasks.hands import Hands
+from sigmax_tasks.hands import Errand, Hands
 from sigmax_tasks.llm.chat import ChatEndpoint
 from sigmax_tasks.logs import carried
 from sigmax_tasks.models.events import EventKind, ProgressEvent
@@ -46,6 +46,7 @@ from sigmax_tasks.wire import Held
 
 logger = logging.getLogger(__name__)
 
+MakeJoin = Callable[[], Join | None]
 POLL_SECONDS = 0.5
 MOST_IDLE_THREADS = 64
 SLEPT_SECONDS = 1.0
@@ -74,6 +75,7 @@ class _Effort:
 
     allowance: Allowance
     taken_at: float
+    deadline: Deadline
     taken_over: bool = False
     attempts: int = 0
     requests: int = 0
@@ -129,12 +131,14 @@ class TaskRunner:
         task: ResearchTask,
         batch: tuple[str, ...],
         owner: str,
-        join: Join | None = None,
+        join: MakeJoin | None = None,
         held: Held | None = None,
+        taken_at: float | None = None,
     ) -> None:
         """Run the task and record its outcome, unless somebody else has done so or is at it.
 
-        ``join`` and ``held`` go with the outcome, see :meth:`RunStore.record_outcome`.
+        ``join`` and ``held`` go with the outcome, see :meth:`RunStore.record_outcome`. With
+        ``taken_at`` the owner has the task since then (monotonic) and its start is told of.
         """
         started_at = clock.now()
         started = clock.monotonic()
@@ -142,26 +146,20 @@ class TaskRunner:
         if limit <= 0:
             if self._store.hold_lease(run.run_id, task.task_id, owner):
                 late = ended(task, TaskStatus.SKIPPED, "no time left in the run", at=started_at)
-                self._store.record_outcome(run, late, join=join, held=held)
+                made = None if join is None else join()
+                self._store.record_outcome(run, late, join=made, held=held)
             return
-        event = ProgressEvent(
-            run_id=run.run_id,
-            kind=EventKind.TASK_STARTED,
-            at=started_at,
-            task_id=task.task_id,
-            status=TaskStatus.RUNNING.value,
-            attempt=1,
-            worker=worker_identity(),
-        )
-        taken_at = clock.monotonic()
-        tries = self._store.start_task(owner, event)
-        if tries < 0:
-            self._store.set_aside(run, killer(task, self._store.most_tries))
-        if tries <= 0:
-            return
+        if taken_at is None:
+            taken_at = clock.monotonic()
+            if not self._take(run, task, owner, started_at):
+                return
         account = self._store.account(run, *self._day_limits)
-        effort = _Effort(self._store.ledger.allowance(account, task.task_id), taken_at)
-        problem = self._wait(run, task, batch, owner, limit, effort)
+        allowance = self._store.ledger.allowance(account, task.task_id)
+        effort = _Effort(allowance, taken_at, Deadline.after(limit))
+        work = partial(carried(self._begin), run, task, batch, owner, limit, effort)
+        errand = self._hands.give(work)
+        made = None if join is None else join()  # while the task works: nobody waits for it
+        problem = self._wait(run, task, owner, limit, effort, errand)
         if problem is None:
             effort.allowance.leave()
             return
@@ -185,7 +183,7 @@ class TaskRunner:
             redactions=dict(effort.redactions),
             compliance=effort.compliance,
         )
-        self._store.record_outcome(run, outcome, effort.observations, join, held)
+        self._store.record_outcome(run, outcome, effort.observations, made, held)
 
     def _limit_seconds(self, run: OpenRun, task: ResearchTask, now: datetime) -> float:
         """The task's own limit, within what the batch and the run have left."""
@@ -194,23 +192,37 @@ class TaskRunner:
         performance = self._settings.planning.performance
         return min(task.timeout_seconds, performance.batch_timeout, left - reserve)
 
+    def _take(self, run: OpenRun, task: ResearchTask, owner: str, now: datetime) -> bool:
+        """Whether the task is ours to do; one that nobody has survived is set aside."""
+        event = ProgressEvent(
+            run_id=run.run_id,
+            kind=EventKind.TASK_STARTED,
+            at=now,
+            task_id=task.task_id,
+            status=TaskStatus.RUNNING.value,
+            attempt=1,
+            worker=worker_identity(),
+        )
+        tries = self._store.start_task(owner, event)
+        if tries < 0:
+            self._store.set_aside(run, killer(task, self._store.most_tries))
+        return tries > 0
+
     def _wait(
         self,
         run: OpenRun,
         task: ResearchTask,
-        batch: tuple[str, ...],
         owner: str,
         limit: float,
         effort: _Effort,
+        errand: Errand,
     ) -> str | None:
-        """Work in a thread of its own and wait no longer than the limit.
+        """Wait for the work, which has a thread of its own, no longer than the limit.
 
-        Gives the reason of failure, "" when all is well, None when the run is over or the task
-        now belongs to another worker.
+        Gives the reason of failure, "" when all is well, None when the run is over or the task now
+        belongs to another worker.
         """
-        deadline = Deadline.after(limit)
-        work = partial(carried(self._begin), run, task, batch, owner, limit, effort)
-        errand = self._hands.give(work)
+        deadline = effort.deadline
         while True:
             if errand.wait(min(POLL_SECONDS, max(0.01, deadline.remaining))):
                 return None if effort.taken_over else effort.error

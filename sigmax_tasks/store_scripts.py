@@ -83,13 +83,23 @@ local function release(run, id, ready, front_runs, forgotten, push)
   for i = first, last, by do redis.call(push, ready[i][list], ready[i][3]) end
 end
 """
+# A task was begun: its lease, the time of its first start, the event. ``most`` events are kept.
+BEGIN_LUA = """
+local function begin(run, events, lease, task, owner, milliseconds, at, event, most)
+  redis.call('SET', lease, owner, 'PX', milliseconds)
+  redis.call('HSETNX', run, 'started:' .. task, at)
+  redis.call('XADD', events, 'NOMKSTREAM', 'MAXLEN', '~', most, '*', 'e', event)
+end
+"""
 # RECORD_OUTCOME, and in the same step the join of a chord, when all tasks of its batch have an
 # outcome and nobody has joined it yet: the next batch begins where its messages are ready and all
 # tasks so far completed, else the body of the chord is sent. The last key is the list for that and
 # the last argument a JSON object, see TaskStore._joining.
 # A count that is the outcomes themselves cannot be lost and does not count a task twice.
+# What the caller offers to do itself (run_state.py) it begins here, and gets 2 more than otherwise.
 RECORD_AND_JOIN = (
     RELEASE_LUA
+    + BEGIN_LUA
     + "local function record()"
     + RECORD_OUTCOME
     + """
@@ -103,16 +113,27 @@ end
 local joined = redis.call('HGET', KEYS[1], join.mark)
 if joined and tonumber(joined) >= join.step then return written end
 redis.call('HSET', KEYS[1], join.mark, join.step)
+local offer = join.offer
+local left_to_caller = offer and redis.call('EXISTS', unpack(offer.lists)) == 0
 local ready = join.opens and redis.call('HGET', KEYS[1], 'next:' .. join.step)
 if ready and tonumber(redis.call('HGET', KEYS[1], 'step')) == join.step - 1
   and redis.call('HEXISTS', KEYS[1], 'broken') == 0 then
   redis.call('HSET', KEYS[1], 'step', join.step, 'step_at', join.at, 'sent', join.step)
   redis.call('HDEL', KEYS[1], 'next:' .. join.step)
   redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.opens)
-  release(KEYS[1], join.run, cjson.decode(ready), join.front_runs, join.forgotten, join.push)
-  return written
+  local messages = cjson.decode(ready)
+  left_to_caller = left_to_caller and offer.task and #messages == offer.batch_size
+  if left_to_caller then
+    table.remove(messages, offer.place)
+    redis.call('HINCRBY', KEYS[1], 'tries:' .. offer.task, 1)
+    begin(KEYS[1], KEYS[3], offer.lease, offer.task, offer.owner, offer.milliseconds, join.at,
+      offer.event, ARGV[5])
+  end
+  release(KEYS[1], join.run, messages, join.front_runs, join.forgotten, join.push)
+  return left_to_caller and written + 2 or written
 end
 if join.event then redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.event) end
+if left_to_caller and join.ends_run then return written + 2 end
 redis.call('LPUSH', KEYS[#KEYS], join.message)
 return written
 """
@@ -138,18 +159,19 @@ return 1
 # Takes a task: lease, time of its first start and event in one step; gives how often it was begun.
 # 0 when the run is over, the task has its outcome or another worker holds it; -1 when it was begun
 # ARGV[7] times already and nobody finished it.
-START_TASK = """
+START_TASK = (
+    BEGIN_LUA
+    + """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return 0 end
 local owner = redis.call('GET', KEYS[4])
 if owner and owner ~= ARGV[2] then return 0 end
 local tries = redis.call('HINCRBY', KEYS[1], 'tries:' .. ARGV[1], 1)
 if tries > tonumber(ARGV[7]) then return -1 end
-redis.call('SET', KEYS[4], ARGV[2], 'PX', ARGV[3])
-redis.call('HSETNX', KEYS[1], 'started:' .. ARGV[1], ARGV[4])
-redis.call('XADD', KEYS[3], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[6], '*', 'e', ARGV[5])
+begin(KEYS[1], KEYS[3], KEYS[4], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
 return tries
 """
+)
 # Moves a run from one batch to the next; only one caller per step gets 1.
 CLAIM_STEP = """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end

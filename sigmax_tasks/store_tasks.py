@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
 from sigmax_tasks.refusals import DeadLetter, add_dead_letter
-from sigmax_tasks.run_state import Join, OpenRun, RunState, outcomes_of
+from sigmax_tasks.run_state import Join, Offer, OpenRun, RunState, outcomes_of
 from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.store_pool import PoolStore
 from sigmax_tasks.store_scripts import (
@@ -48,6 +49,7 @@ from sigmax_tasks.wire import Held, Letter
 
 FORGOTTEN_SECONDS = 15.0
 """How long past its deadline an open run still counts as one: then nobody looks after it."""
+LEFT_TO_CALLER = 2
 FEW_STREAMS = 10
 GATHER_SECONDS = 0.02
 _NOTHING_READY: Mapping[int, Sequence[Letter]] = MappingProxyType({})
@@ -91,8 +93,9 @@ class TaskStore(PoolStore):
     ) -> bool:
         """Keep the outcome, and what it rests on, if it is the first of its task; else False.
 
-        ``join`` says what is sent, in the same step, when this was the last of its batch. ``held``
-        is the message that asked for it: the step acknowledges it.
+        ``join`` says what is sent, in the same step, when this was the last of its batch, and what
+        of it the caller would do itself. ``held`` is the message that asked for it: the step
+        acknowledges it.
         """
         run_id = run.run_id
         task = run.plan.task(outcome.task_id)
@@ -138,12 +141,16 @@ class TaskStore(PoolStore):
             "" if held is None else held.tag,
         ]
         if join is None:
-            written = self._outcome_script(keys=keys, args=args)
+            written = int(cast("int", self._outcome_script(keys=keys, args=args)))
         else:
-            written = self._join_script(
+            answer = self._join_script(
                 keys=[*keys, join.letter.key], args=[*args, self._joining(run, join)]
             )
-        first = int(cast("int", written)) == 1
+            written = int(cast("int", answer))
+            if join.offer is not None and written > 1:
+                written -= LEFT_TO_CALLER
+                join.offer.accept()
+        first = written == 1
         if first and held is not None:
             held.settle()
         return first
@@ -158,17 +165,36 @@ class TaskStore(PoolStore):
         if join.ends_run:
             event = ProgressEvent(run_id=run.run_id, kind=EventKind.RUN_FINALIZING, at=clock.now())
             facts["event"] = self._event(event)
+            facts["ends_run"] = True
+        now = clock.now()
+        if join.offer is not None and join.offer.stands():
+            facts["offer"] = self._offered(run, join.offer, now)
         if join.opens is not None:
             facts |= {
                 "run": run.run_id,
-                "opens": self._event(join.opens),
-                "at": str(clock.now().timestamp()),
+                "opens": self._event(join.opens.model_copy(update={"at": now})),
+                "at": str(now.timestamp()),
                 # What a run waits for last is served first: one that is nearly done ends.
                 "push": "RPUSH" if join.step + 1 == len(run.plan.execution_order) else "LPUSH",
                 "front_runs": self._runtime.engine.front_runs,
-                "forgotten": str(clock.now().timestamp() - FORGOTTEN_SECONDS),
+                "forgotten": str(now.timestamp() - FORGOTTEN_SECONDS),
             }
         return json.dumps(facts, separators=(",", ":"))
+
+    def _offered(self, run: OpenRun, offer: Offer, now: datetime) -> dict[str, object]:
+        facts: dict[str, object] = {"lists": offer.lists}
+        if offer.started is not None:
+            task_id = offer.started.task_id
+            facts |= {
+                "task": task_id,
+                "lease": f"sigmax:lease:{run.run_id}:{task_id}",
+                "owner": offer.owner,
+                "milliseconds": self._lease_milliseconds,
+                "event": self._event(offer.started.model_copy(update={"at": now})),
+                "place": offer.place + 1,  # Lua counts from 1
+                "batch_size": offer.batch_size,
+            }
+        return facts
 
     def send_batch(
         self,
@@ -225,12 +251,15 @@ class TaskStore(PoolStore):
             task.task_id: parse_samples(texts) for task, texts in zip(tasks, answers, strict=True)
         }
 
+    @property
+    def _lease_milliseconds(self) -> int:
+        return int(self._runtime.engine.lease_seconds * 1000)
+
     def hold_lease(self, run_id: str, task_id: str, owner: str) -> bool:
         """Renew the right to run a task; False while another holds it or it is done."""
-        milliseconds = int(self._runtime.engine.lease_seconds * 1000)
         held = self._lease_script(
             keys=[f"sigmax:lease:{run_id}:{task_id}", f"sigmax:out:{run_id}"],
-            args=[owner, milliseconds, task_id],
+            args=[owner, self._lease_milliseconds, task_id],
         )
         return int(cast("int", held)) == 1
 
@@ -264,7 +293,7 @@ class TaskStore(PoolStore):
             args=[
                 task_id,
                 owner,
-                int(self._runtime.engine.lease_seconds * 1000),
+                self._lease_milliseconds,
                 event.at.timestamp(),
                 self._event(event),
                 self._runtime.engine.event_stream_max_length,
