@@ -130,21 +130,27 @@ let_go(KEYS[1], KEYS[2], ARGV[2], ARGV[1], num(KEYS[1], 'h:' .. ARGV[1]))
 return num(KEYS[1], 's:' .. ARGV[1])
 """
 )
-# Ends the spending of a run and frees what it holds; any number of times. Gives what it has spent.
-_CLOSE = """
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'closed', '1') end
-local day = redis.call('HGET', KEYS[2], 'day')
-if not day then return 0 end
-local held = tonumber(redis.call('HGET', day, 'h:' .. ARGV[1]) or '0')
-if held ~= 0 then redis.call('HINCRBY', day, 'held', string.format('%.0f', -held)) end
-redis.call('HDEL', day, 'h:' .. ARGV[1])
-redis.call('ZREM', day .. ':holds', ARGV[1])
-for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
-  if string.sub(field, 1, 2) == 'h:' or field == 'held' then redis.call('HDEL', KEYS[2], field) end
+CLOSE_SPENDING_LUA = f"""
+local function close_spending(run, cost, id)
+  if redis.call('EXISTS', run) == 1 then redis.call('HSET', run, 'closed', '1') end
+  local day = redis.call('HGET', cost, 'day')
+  if not day then return 0 end
+  local held = tonumber(redis.call('HGET', day, 'h:' .. id) or '0')
+  if held ~= 0 then redis.call('HINCRBY', day, 'held', string.format('%.0f', -held)) end
+  redis.call('HDEL', day, 'h:' .. id)
+  redis.call('ZREM', day .. ':holds', id)
+  for _, field in ipairs(redis.call('HKEYS', cost)) do
+    if string.sub(field, 1, 2) == 'h:' or field == 'held' then redis.call('HDEL', cost, field) end
+  end
+  redis.call('EXPIRE', cost, {_CLOSED_KEPT_SECONDS})
+  return tonumber(redis.call('HGET', cost, 'spent') or '0')
 end
-redis.call('EXPIRE', KEYS[2], ARGV[2])
-return tonumber(redis.call('HGET', KEYS[2], 'spent') or '0')
 """
+"""Lua of a function that ends the spending of a run and frees what it holds, any number of times.
+
+Gives what it has spent. Part of the step that begins to conclude a run.
+"""
+_CLOSE = CLOSE_SPENDING_LUA + "return close_spending(KEYS[1], KEYS[2], ARGV[1])"
 
 
 @dataclass(frozen=True)
@@ -193,9 +199,9 @@ class Ledger:
         """
         spent = self._close_script(
             keys=[f"sigmax:run:{run_id}", f"sigmax:cost:{run_id}"],
-            args=[run_id, _CLOSED_KEPT_SECONDS],
+            args=[run_id],
         )
-        return _usd(spent)
+        return usd_of(spent)
 
     def day(self, world: str, day: str) -> DaySpend:
         """What all runs of a day have spent so far, and hold."""
@@ -233,20 +239,20 @@ class Ledger:
             ),
         )
         if verdict == 2:
-            return _usd(value)
+            return usd_of(value)
         if verdict == -1:
             raise SpendRefusedError("nothing is paid for any more: the run is over")
         limit = account.day_limit_usd if verdict == 1 else account.run_limit_usd
         raise OverBudgetError(
             needed_usd=usd,
-            left_usd=max(Decimal(0), _usd(value)),
+            left_usd=max(Decimal(0), usd_of(value)),
             limit_usd=limit if limit is not None else Decimal(0),
             whose="the day" if verdict == 1 else "the run",
         )
 
     def give_back(self, account: Account, item: str, usd: Decimal) -> Decimal:
         """Take back USD that were spent on the item and not needed; gives what it has spent."""
-        return _usd(
+        return usd_of(
             self._give_back_script(
                 keys=self._keys(account),
                 args=[item, _micro_down(usd), account.run_id, account.expires_at],
@@ -256,7 +262,7 @@ class Ledger:
     def settle(self, account: Account, item: str) -> Decimal:
         """End an item; gives what it has spent."""
         _, cost, day, _ = self._keys(account)
-        return _usd(self._settle_script(keys=[cost, day], args=[item, account.run_id]))
+        return usd_of(self._settle_script(keys=[cost, day], args=[item, account.run_id]))
 
     @staticmethod
     def _keys(account: Account) -> list[str]:
@@ -354,7 +360,7 @@ def spend_key(world: str, day: str) -> str:
 def day_spend(spent_and_held: Sequence[str | None]) -> DaySpend:
     """From the fields ``spent`` and ``held`` of a day's hash."""
     spent, held = spent_and_held
-    return DaySpend(_usd(spent or 0), _usd(held or 0))
+    return DaySpend(usd_of(spent or 0), usd_of(held or 0))
 
 
 def world_of(data_mode: DataMode) -> str:
@@ -390,5 +396,6 @@ def _limit(usd: Decimal | None) -> str:
     return "" if usd is None else str(_micro_down(usd))
 
 
-def _usd(micro: object) -> Decimal:
+def usd_of(micro: object) -> Decimal:
+    """From whole micro-dollars, as Redis has them."""
     return Decimal(int(cast("str", micro))) / _MICRO

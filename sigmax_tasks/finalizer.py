@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -29,7 +29,7 @@ from sigmax_tasks.models.research import (
     TaskStatus,
 )
 from sigmax_tasks.notifications.notices import run_notices
-from sigmax_tasks.run_state import OpenRun
+from sigmax_tasks.run_state import STATE_OPEN, Conclusion, OpenRun
 from sigmax_tasks.runner import ended, worker_identity
 from sigmax_tasks.settings import Settings
 from sigmax_tasks.stages.aggregate import aggregate
@@ -69,40 +69,39 @@ def conclude(
     ``debates``; without them, or where it comes to nothing, the rules hold it. While another worker
     debates, this one leaves the run alone.
     """
-    state, outcomes = store.standing(run.run_id)
-    if state is None or state.state != "open":
-        return False
-    now = clock.now()
-    unfinished = [task for task in run.plan.tasks if task.task_id not in outcomes]
-    for task in unfinished:
-        begun = task.task_id in state.started
-        status = TaskStatus.FAILED if begun else TaskStatus.SKIPPED
-        store.record_outcome(
-            run, ended(task, status, unfinished_reason, at=now, attempts=int(begun))
-        )
-    if unfinished:
-        outcomes = store.outcomes(run.run_id)
-    kept = tuple(outcomes[task.task_id] for task in run.plan.tasks if task.task_id in outcomes)
     day_limits = (settings.planning.performance.max_cost_per_day, day_limit_usd)
     account = store.account(run, *day_limits)
+    by_model = settings.decision.debate.method == BY_LLM
+    conclusion: Conclusion | None = None
+    if by_model:
+        state, outcomes = store.standing(run.run_id)
+        if state is None or state.state != STATE_OPEN:
+            return False
+    else:
+        conclusion = store.begin_conclusion(account)
+        if conclusion is None:
+            return False
+        outcomes = dict(conclusion.outcomes)
+    kept, partial = _all_ended(store, run, outcomes, unfinished_reason)
     circumstances, history = _circumstances(store.journal, settings, run)
     held: Held | None = None
-    if settings.decision.debate.method == BY_LLM:
+    if by_model:
         debates = debates or Debates(store, settings, None, None)
         held = debates.hold(run, *_case_of(settings, run, kept, circumstances), account)
         if held is None:
             return False
-    tries = store.begin_conclusion(run.run_id)
-    if tries == 0:
+    # A debate by a model spends, and another worker may be at it: only behind it is this a try.
+    conclusion = conclusion or store.begin_conclusion(account)
+    if conclusion is None:
         return False
-    give_up = tries > MOST_TRIES
+    give_up = conclusion.tries > MOST_TRIES
     record = make_record(
         settings,
         run,
         kept,
-        partial=bool(unfinished),
+        partial=partial,
         without_findings=give_up,
-        settle=lambda: settled_cost(store, run, account),
+        cost=_settled_cost(run, account, conclusion),
         held=held,
         circumstances=circumstances,
     )
@@ -120,6 +119,24 @@ def conclude(
     )
     notices = "" if entry is None else run_notices(settings.runtime.notifications, record)
     return store.commit(run, record, event, entry, notices)
+
+
+def _all_ended(
+    store: RunStore, run: OpenRun, outcomes: Mapping[str, TaskOutcome], unfinished_reason: str
+) -> tuple[tuple[TaskOutcome, ...], bool]:
+    """The outcomes of all tasks, in their order, and whether some were given theirs only now."""
+    unfinished = [task for task in run.plan.tasks if task.task_id not in outcomes]
+    if unfinished:
+        now, state = clock.now(), store.state(run.run_id)
+        for task in unfinished:
+            begun = state is not None and task.task_id in state.started
+            status = TaskStatus.FAILED if begun else TaskStatus.SKIPPED
+            store.record_outcome(
+                run, ended(task, status, unfinished_reason, at=now, attempts=int(begun))
+            )
+        outcomes = store.outcomes(run.run_id)
+    kept = (outcomes[task.task_id] for task in run.plan.tasks if task.task_id in outcomes)
+    return tuple(kept), bool(unfinished)
 
 
 def _circumstances(
@@ -174,15 +191,14 @@ def with_history(
     )
 
 
-def settled_cost(store: RunStore, run: OpenRun, account: Account) -> Cost:
-    """Ends the spending of the run; what it has cost, and its day where that has a limit."""
-    spent = store.ledger.close(run.run_id)
+def _settled_cost(run: OpenRun, account: Account, conclusion: Conclusion) -> Cost:
+    """What the run has cost, and its day where that has a limit."""
     limited = account.day_limit_usd is not None
     return Cost(
         estimated_usd=run.plan.estimated_cost,
-        actual_usd=spent,
+        actual_usd=conclusion.spent_usd,
         limit_usd=run.plan.max_cost_usd,
-        day_spent_usd=store.ledger.day(account.world, account.day).spent_usd if limited else None,
+        day_spent_usd=conclusion.day_spent_usd if limited else None,
         day_limit_usd=account.day_limit_usd,
     )
 
@@ -194,14 +210,13 @@ def make_record(
     *,
     partial: bool,
     without_findings: bool = False,
-    settle: Callable[[], Cost] | None = None,
+    cost: Cost | None = None,
     held: Held | None = None,
     circumstances: Circumstances | None = None,
 ) -> RunRecord:
     """The decision with everything about how it came to be.
 
-    ``settle`` is asked for the cost behind the decision chain, which may spend; without it the
-    cost is what the outcomes say. ``held`` is the debate where a model was to hold it; without it
+    Without ``cost`` it is what the outcomes say. ``held`` is the debate where a model was to hold it; without it
     the rules do.
     """
     policy = settings.planning
@@ -212,14 +227,10 @@ def make_record(
     held = held or Held(debate(bundle, report, settings.decision))
     profile = policy.profile(run.request.risk_profile)
     decision = decide_on(bundle, report, held.record, profile, settings.decision)
-    cost = (
-        settle()
-        if settle is not None
-        else Cost(
-            estimated_usd=run.plan.estimated_cost,
-            actual_usd=sum((outcome.cost_usd for outcome in outcomes), Decimal(0)),
-            limit_usd=run.plan.max_cost_usd,
-        )
+    cost = cost or Cost(
+        estimated_usd=run.plan.estimated_cost,
+        actual_usd=sum((outcome.cost_usd for outcome in outcomes), Decimal(0)),
+        limit_usd=run.plan.max_cost_usd,
     )
     finished_at = clock.now()
     research = summarise(run.plan, outcomes, run.created_at, finished_at, cost, policy)

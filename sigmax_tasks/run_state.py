@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import cast
 
 from sigmax_planner.models import AnalysisRequest, ResearchPlan
@@ -80,6 +81,19 @@ class Offer:
     started: ProgressEvent | None = None
     place: int = 0
     batch_size: int = 0
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """A run that is about to be concluded, for the ``tries``-th time; it spends nothing any more.
+
+    ``spent_usd`` is what it has spent, ``day_spent_usd`` what all runs of its day have.
+    """
+
+    tries: int
+    outcomes: Mapping[str, TaskOutcome]
+    spent_usd: Decimal
+    day_spent_usd: Decimal
 
 
 @dataclass(frozen=True)

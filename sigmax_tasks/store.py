@@ -35,7 +35,7 @@ import redis
 from sigmax_planner.canvas import PROTOCOL_VERSION
 from sigmax_planner.models import AnalysisRequest, ResearchPlan
 from sigmax_tasks import clock
-from sigmax_tasks.budget import Account, Ledger, day_of, lower, world_of
+from sigmax_tasks.budget import Account, Ledger, day_of, lower, spend_key, usd_of, world_of
 from sigmax_tasks.errors import (
     ClusterBusyError,
     NewerRunError,
@@ -58,6 +58,7 @@ from sigmax_tasks.run_state import (
     STATE_CANCELLED,
     STATE_FINISHED,
     STATE_OPEN,
+    Conclusion,
     Look,
     OpenRun,
     RunState,
@@ -275,15 +276,30 @@ class RunStore(TaskStore):
 
     # The end of a run
 
-    def begin_conclusion(self, run_id: str) -> int:
-        """How often it was tried to conclude the run, this time included; 0 once it is closed.
+    def begin_conclusion(self, account: Account) -> Conclusion | None:
+        """What the run is concluded on, its spending ended; None once it is closed.
 
         Workers that begin within ``TOGETHER_SECONDS`` are at it together, which counts as one try.
         """
-        tries = self._conclusion_script(
-            keys=[f"sigmax:run:{run_id}"], args=[clock.now().timestamp(), TOGETHER_SECONDS]
+        run_id = account.run_id
+        answer = self._conclusion_script(
+            keys=[
+                f"sigmax:run:{run_id}",
+                f"sigmax:cost:{run_id}",
+                f"sigmax:out:{run_id}",
+                spend_key(account.world, account.day),
+            ],
+            args=[clock.now().timestamp(), TOGETHER_SECONDS, run_id],
         )
-        return int(cast("int", tries))
+        if not answer:
+            return None
+        tries, spent, day_spent, outcomes = cast("tuple[int, int, str, list[str]]", answer)
+        return Conclusion(
+            tries=tries,
+            outcomes=outcomes_of(dict(zip(outcomes[::2], outcomes[1::2], strict=True))),
+            spent_usd=usd_of(spent),
+            day_spent_usd=usd_of(day_spent),
+        )
 
     def claim_nudge(self, run_id: str, step: int, every_seconds: float) -> bool:
         """Whether the caller is to send a step of the run once more: one of all, once in a time."""

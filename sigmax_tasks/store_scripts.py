@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter
 
+from sigmax_tasks.budget import CLOSE_SPENDING_LUA
 from sigmax_tasks.journal import WRITE_ENTRY_LUA
 from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.outbox import OUTBOX_LUA
@@ -247,17 +248,25 @@ end
 return 1
 """
 )
-# Counts one more attempt to conclude an open run, but several within ARGV[2] seconds, at the same
-# time by several workers, as one; ARGV[1] is the time. 0 for a run that is closed.
-BEGIN_CONCLUSION = """
-if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
-local last = redis.call('HGET', KEYS[1], 'conclusion_at')
-if last and tonumber(ARGV[1]) - tonumber(last) < tonumber(ARGV[2]) then
-  return tonumber(redis.call('HGET', KEYS[1], 'conclusions'))
+# Begins to conclude run ARGV[3] if it is open: ends its spending and counts one more attempt, but
+# several within ARGV[2] seconds, at the same time by several workers, as one; ARGV[1] is the time.
+# Gives the attempts, what the run has spent, what its day has, and the outcomes, keys and values in
+# turn; nothing for a run that is closed.
+BEGIN_CONCLUSION = (
+    CLOSE_SPENDING_LUA
+    + """
+local state, last, tries = unpack(
+  redis.call('HMGET', KEYS[1], 'state', 'conclusion_at', 'conclusions'))
+if state ~= 'open' then return {} end
+local spent = close_spending(KEYS[1], KEYS[2], ARGV[3])
+if not last or tonumber(ARGV[1]) - tonumber(last) >= tonumber(ARGV[2]) then
+  redis.call('HSET', KEYS[1], 'conclusion_at', ARGV[1])
+  tries = redis.call('HINCRBY', KEYS[1], 'conclusions', 1)
 end
-redis.call('HSET', KEYS[1], 'conclusion_at', ARGV[1])
-return redis.call('HINCRBY', KEYS[1], 'conclusions', 1)
+local day = redis.call('HGET', KEYS[4], 'spent') or '0'
+return {tonumber(tries), spent, day, redis.call('HGETALL', KEYS[3])}
 """
+)
 # 1 for the one watchdog that may now send a step of a run once more, of all that would: it was not
 # sent in the ARGV[3] seconds before ARGV[2]. ARGV[1] says which step.
 NUDGE = """
