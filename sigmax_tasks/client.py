@@ -29,7 +29,7 @@ from sigmax_tasks.errors import (
 from sigmax_tasks.handlers import check_handlers
 from sigmax_tasks.ids import check_run_id, new_run_id
 from sigmax_tasks.journal import Journal
-from sigmax_tasks.lean_chords import send_lean_chord
+from sigmax_tasks.lean_chords import first_batch
 from sigmax_tasks.logs import about
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
@@ -56,6 +56,8 @@ OVERRUN_SECONDS = 8.0
 LOST_CHECK_SECONDS = 2.0
 FACTS_SECONDS = 2.0
 """How long what is known before research runs counts as known."""
+ALIGNED_SECONDS = 5.0
+"""How long a clock that was aligned goes for one that is."""
 AWAY_SECONDS = 15.0
 """How long Redis may be away while runs are followed."""
 
@@ -156,7 +158,7 @@ class Client:
         Raises :class:`ClusterBusyError` where as many runs are open as may be.
         """
         with reachable(self._url):
-            self._store.align_clock()
+            self._store.align_clock(ALIGNED_SECONDS)
         created_at = clock.now()
         settings = self._settings
         check_handlers(plan.tasks)
@@ -171,25 +173,24 @@ class Client:
             submission=self._submission,
         )
         with about(run.run_id), reachable(self._url):
-            self._store.create(run, settings.snapshot)
             self._start(run)
             logger.info("submitted %s: %s", request.symbol, plan.summary)
         return SubmittedRun(run.run_id, plan, seconds)
 
     def _start(self, run: OpenRun) -> None:
-        """Send the first batch, or where that is Celery's business the step that does."""
+        """Write it and send its first batch, or where that is Celery's business who does."""
         batches = run.plan.execution_order
+        first = None
         if self._may_send and self._settings.runtime.engine.lean_chords and batches:
             ids = batches[0]
             if in_flow(run.plan):
                 ids = sendable(run.plan, ())[: run.plan.width]
-            first = [run.plan.task(task_id) for task_id in ids]
-            try:
-                send_lean_chord(self._store, run, 0, first, claim=True)
-                return
-            except redis.exceptions.NoPermissionError:
-                # As the user "submitter" of ops/redis/users.acl: a worker sends the tasks.
-                self._may_send = False
+            first = first_batch(run, [run.plan.task(task_id) for task_id in ids])
+        if self._store.create(run, self._settings.snapshot, first):
+            return
+        if first is not None:
+            # As the user "submitter" of ops/redis/users.acl: a worker sends the tasks.
+            self._may_send = False
         control_signature(self._app, CLOSE_BATCH, run.run_id, 0).apply_async(
             ignore_result=True, retry=False
         )
@@ -204,8 +205,8 @@ class Client:
         """
         positions = {check_run_id(run_id): "0-0" for run_id in run_ids}
         with reachable(self._url):
-            self._store.align_clock()
-            deadlines = {run_id: self._store.load(run_id).deadline_at for run_id in positions}
+            self._store.align_clock(ALIGNED_SECONDS)
+            deadlines = self._store.deadlines(tuple(positions))
             next_check = clock.monotonic() + LOST_CHECK_SECONDS
             heard_at = clock.monotonic()
             while positions:

@@ -55,6 +55,7 @@ class SteadyClock:
 
 
 _clock: Clock = SystemClock()
+_JUMP_SECONDS = 0.5
 
 
 def now() -> datetime:
@@ -70,7 +71,26 @@ def sleep(seconds: float) -> None:
     _clock.sleep(seconds)
 
 
-def align(wall: datetime, within_seconds: float = 0.5) -> None:
+@dataclass(frozen=True)
+class Alignment:
+    """That the clock was aligned, with the machine's clocks (seconds) at that moment."""
+
+    clock: Clock
+    monotonic: float
+    machine: float
+
+    def holds(self, seconds: float) -> bool:
+        """Whether that is less than so long ago and nothing is amiss since.
+
+        Another clock was not put in place, and the machine's own did not jump, as it does where the
+        machine slept: clocks that measure spans may have stood still then.
+        """
+        passed = time.monotonic() - self.monotonic
+        jumped = abs(time.time() - self.machine - passed) > _JUMP_SECONDS
+        return self.clock is _clock and passed < seconds and not jumped
+
+
+def align(wall: datetime, within_seconds: float = 0.5) -> Alignment:
     """Go by another's clock from now on, that of Redis: then all of a cluster go by one.
 
     One that is off by less than ``within_seconds`` already, and one put in place by
@@ -81,6 +101,7 @@ def align(wall: datetime, within_seconds: float = 0.5) -> None:
     steady = isinstance(_clock, SteadyClock)
     if ours and not (steady and abs((_clock.now() - wall).total_seconds()) < within_seconds):
         _clock = SteadyClock(wall)
+    return Alignment(_clock, time.monotonic(), time.time())
 
 
 @contextmanager

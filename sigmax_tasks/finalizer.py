@@ -216,8 +216,8 @@ def make_record(
 ) -> RunRecord:
     """The decision with everything about how it came to be.
 
-    Without ``cost`` it is what the outcomes say. ``held`` is the debate where a model was to hold it; without it
-    the rules do.
+    Without ``cost`` it is what the outcomes say. ``held`` is the debate where a model was to hold
+    it; without it the rules do.
     """
     policy = settings.planning
     seen = [bare(outcome) for outcome in outcomes] if without_findings else outcomes

@@ -7,6 +7,7 @@ behind the last batch, which is the finaliser itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sigmax_planner.canvas import (
     CLOSE_BATCH,
@@ -23,7 +24,7 @@ from sigmax_planner.models import ResearchTask
 from sigmax_tasks import clock
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.release import in_flow
-from sigmax_tasks.run_state import OpenRun
+from sigmax_tasks.run_state import OpenRun, Sending
 from sigmax_tasks.store import RunStore
 from sigmax_tasks.wire import Call, Letter, chord_letters
 
@@ -68,16 +69,28 @@ def send_lean_chord(
     With the first go those of all batches behind it, which the run keeps ready; by critical path,
     where the first tasks are claimed with it, nothing is.
     """
-    event, letters = batch_started(run, step, tasks), _letters(run, step, tasks)
-    ready = {}
-    if claim and step == 0 and not in_flow(run.plan):
-        ready = {
-            number: _letters(run, number, [run.plan.task(task_id) for task_id in batch])
-            for number, batch in enumerate(run.plan.execution_order)
-            if number
-        }
+    batch = first_batch(run, tasks) if claim and step == 0 else _batch(run, step, tasks, claim)
+    return store.send_batch(
+        batch.event, batch.letters, step=step, claim=claim, ready=batch.ready, marked=batch.marked
+    )
+
+
+def first_batch(run: OpenRun, tasks: Sequence[ResearchTask]) -> Sending:
+    """The tasks that a run begins with, and the letters it keeps ready for those behind them."""
+    batch = _batch(run, 0, tasks, claim=True)
+    if in_flow(run.plan):
+        return batch
+    ready = {
+        number: _letters(run, number, [run.plan.task(task_id) for task_id in ids])
+        for number, ids in enumerate(run.plan.execution_order)
+        if number
+    }
+    return replace(batch, ready=ready)
+
+
+def _batch(run: OpenRun, step: int, tasks: Sequence[ResearchTask], claim: bool) -> Sending:
     marked = [task.task_id for task in tasks] if claim and in_flow(run.plan) else []
-    return store.send_batch(event, letters, step=step, claim=claim, ready=ready, marked=marked)
+    return Sending(batch_started(run, step, tasks), _letters(run, step, tasks), marked=marked)
 
 
 def _letters(run: OpenRun, step: int, tasks: Sequence[ResearchTask]) -> list[Letter]:

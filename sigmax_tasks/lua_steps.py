@@ -11,6 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -31,20 +32,27 @@ class StepClient(redis.Redis):
 
     def run_step(self, command: Sequence[Any]) -> Any:
         """The answer to a command; tried again once where the connection fails."""
+        (answer,) = self.run_steps([command])
+        if isinstance(answer, redis.ResponseError):
+            raise answer
+        return answer
+
+    def run_steps(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """The answers to commands that are sent together, errors of Redis among them.
+
+        All are tried again once where the connection fails.
+        """
         connection = self._free_connection()
         sound = False
         try:
-            answer = self._ask(connection, command)
+            answers = self._ask(connection, commands)
             sound = True
-        except redis.ResponseError:
-            sound = True
-            raise
         finally:
             if not sound:
                 # Its answer may still come, for the next command.
                 connection.disconnect()
             self._idle.append(connection)
-        return answer
+        return answers
 
     def close(self) -> None:
         while self._idle:
@@ -52,15 +60,13 @@ class StepClient(redis.Redis):
         super().close()
 
     @staticmethod
-    def _ask(connection: Any, command: Sequence[Any]) -> Any:
+    def _ask(connection: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
         try:
-            connection.send_command(*command)
-            return connection.read_response()
+            return _exchange(connection, commands)
         except (redis.ConnectionError, redis.TimeoutError):
             connection.disconnect()
         time.sleep(RETRY_SECONDS)
-        connection.send_command(*command)
-        return connection.read_response()
+        return _exchange(connection, commands)
 
     def _free_connection(self) -> Any:
         if self._pid != os.getpid():
@@ -70,6 +76,20 @@ class StepClient(redis.Redis):
         except IndexError:
             pool = self.connection_pool
             return pool.connection_class(**pool.connection_kwargs)
+
+
+def _exchange(connection: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    if len(commands) == 1:
+        connection.send_command(*commands[0])
+    else:
+        connection.send_packed_command(connection.pack_commands(commands))
+    answers: list[Any] = []
+    for _ in commands:
+        try:
+            answers.append(connection.read_response())
+        except redis.ResponseError as error:
+            answers.append(error)
+    return answers
 
 
 class Step:
@@ -86,7 +106,7 @@ class Step:
         args: Sequence[Any] = (),
         client: redis.Redis | None = None,
     ) -> Any:
-        command = ("EVALSHA", self.sha, len(keys), *keys, *args)
+        command = self.command(keys, args)
         if client is not None and client is not self._client:
             answer: Any = client.execute_command(*command)  # type: ignore[no-untyped-call]
             return answer
@@ -95,3 +115,41 @@ class Step:
         except redis.exceptions.NoScriptError:
             self._client.script_load(self._text)
             return self._client.run_step(command)
+
+    def command(self, keys: Sequence[Any], args: Sequence[Any]) -> tuple[Any, ...]:
+        """What is sent to run it."""
+        return ("EVALSHA", self.sha, len(keys), *keys, *args)
+
+
+@dataclass(frozen=True)
+class StepCall:
+    """A Lua step, made by ``register_script``, with what it is called with."""
+
+    step: Any
+    keys: Sequence[Any]
+    args: Sequence[Any]
+
+
+def in_one_go(calls: Sequence[StepCall]) -> list[Any]:
+    """The answers to steps that can all be run twice, errors of Redis among them.
+
+    Sent together where they are of one :class:`StepClient`, else one after the other.
+    """
+    clients = {call.step._client if isinstance(call.step, Step) else None for call in calls}
+    client = clients.pop()
+    if client is None or clients:
+        return [_answer(call) for call in calls]
+    commands = [call.step.command(call.keys, call.args) for call in calls]
+    answers = client.run_steps(commands)
+    if any(isinstance(answer, redis.exceptions.NoScriptError) for answer in answers):
+        for call in calls:
+            client.script_load(call.step._text)
+        answers = client.run_steps(commands)
+    return answers
+
+
+def _answer(call: StepCall) -> Any:
+    try:
+        return call.step(keys=call.keys, args=call.args)
+    except redis.ResponseError as error:
+        return error

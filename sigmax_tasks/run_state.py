@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -113,6 +113,16 @@ class Join:
     mark: str = "joined"
     opens: ProgressEvent | None = None
     offer: Offer | None = None
+
+
+@dataclass(frozen=True)
+class Sending:
+    """The letters of a batch and the event that tells of it, see ``TaskStore.send_batch``."""
+
+    event: ProgressEvent
+    letters: Sequence[Letter]
+    ready: Mapping[int, Sequence[Letter]] = field(default_factory=dict)
+    marked: Sequence[str] = ()
 
 
 def state_fields(task_ids: Iterable[str]) -> list[str]:

@@ -27,6 +27,7 @@ class PoolStore:
     def __init__(self, client: redis.Redis, runtime: RuntimeSettings) -> None:
         self._redis = client
         self._runtime = runtime
+        self._aligned: clock.Alignment | None = None
 
     def backlog(self, queue: str, priorities: Sequence[int]) -> int:
         """Messages of a queue that no worker has taken yet."""
@@ -52,12 +53,17 @@ class PoolStore:
             whole, millionths = cast("tuple[int, int]", pipe.execute()[-1])
         return whole + millionths / 1e6
 
-    def align_clock(self) -> None:
-        """Go by the clock of Redis in this process from now on."""
+    def align_clock(self, known_for_seconds: float = 0.0) -> None:
+        """Go by the clock of Redis in this process from now on.
+
+        Redis is not asked where this was done in the ``known_for_seconds`` before.
+        """
+        if self._aligned is not None and self._aligned.holds(known_for_seconds):
+            return
         began = clock.monotonic()
         whole, millionths = self._redis.time()
         there = datetime.fromtimestamp(whole + millionths / 1e6, UTC)
-        clock.align(there + timedelta(seconds=(clock.monotonic() - began) / 2))
+        self._aligned = clock.align(there + timedelta(seconds=(clock.monotonic() - began) / 2))
 
     def worker_facts(self) -> dict[str, WorkerFacts]:
         """What the worker processes said of themselves lately, by ``host:pid``."""

@@ -14,10 +14,12 @@ from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.outbox import OUTBOX_LUA
 from sigmax_tasks.tally import TALLY_LUA
 
-# Writes a new run and lists it as open. Gives 0, or how many are open where no more may be
-# (ARGV[1], '' for any number): those count whose deadline did not pass before ARGV[2]. The fields
-# of the run follow from ARGV[10] on; KEYS[6] are the open runs of its submission, if it has one.
+# Writes a new run and lists it as open; one that is there is left as it is, so that the step may be
+# run twice. Gives 0, or how many are open where no more may be (ARGV[1], '' for any number): those
+# count whose deadline did not pass before ARGV[2]. The fields of the run follow from ARGV[10] on;
+# KEYS[6] are the open runs of its submission, if it has one.
 CREATE = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 if ARGV[1] ~= '' then
   local open = redis.call('ZCOUNT', KEYS[4], '(' .. ARGV[2], '+inf')
   if open >= tonumber(ARGV[1]) then return open end

@@ -14,11 +14,12 @@ from pydantic_core import from_json
 from sigmax_planner.facts import TaskSample
 from sigmax_planner.models import DataMode
 from sigmax_tasks import clock
+from sigmax_tasks.lua_steps import StepCall
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
 from sigmax_tasks.refusals import DeadLetter, add_dead_letter
-from sigmax_tasks.run_state import Join, Offer, OpenRun, RunState, outcomes_of
+from sigmax_tasks.run_state import Join, Offer, OpenRun, RunState, Sending, outcomes_of
 from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.store_pool import PoolStore
 from sigmax_tasks.store_scripts import (
@@ -213,26 +214,30 @@ class TaskStore(PoolStore):
         ``marked`` are tasks that are claimed with it, see :meth:`claim_tasks`.
         Raises ``NoPermissionError``, with nothing done, for a user who may not write to the queue.
         """
-        run_id, now = event.run_id, clock.now().timestamp()
+        call = self._send_call(Sending(event, letters, ready, marked), step=step, claim=claim)
+        return int(cast("int", call.step(keys=call.keys, args=call.args))) == 1
+
+    def _send_call(self, batch: Sending, *, step: int, claim: bool) -> StepCall:
+        run_id, now = batch.event.run_id, clock.now().timestamp()
         # Named as keys, so that who may not write to them is refused before anything is done.
-        queues = sorted({key for letter in letters for key in (letter.key, letter.key_behind)})
-        sent = self._send_script(
+        queues = sorted({key for each in batch.letters for key in (each.key, each.key_behind)})
+        return StepCall(
+            self._send_script,
             keys=[f"sigmax:run:{run_id}", f"sigmax:ev:{run_id}", *queues],
             args=[
                 step - 1 if claim else "",
                 step,
                 now,
-                self._event(event),
+                self._event(batch.event),
                 self._runtime.engine.event_stream_max_length,
-                _pushes(letters),
+                _pushes(batch.letters),
                 run_id,
                 self._runtime.engine.front_runs,
                 now - FORGOTTEN_SECONDS,
-                *(part for n in ready for part in (f"next:{n}", _pushes(ready[n]))),
-                *(part for task_id in marked for part in (f"sent:{task_id}", now)),
+                *(part for n in batch.ready for part in (f"next:{n}", _pushes(batch.ready[n]))),
+                *(part for task_id in batch.marked for part in (f"sent:{task_id}", now)),
             ],
         )
-        return int(cast("int", sent)) == 1
 
     def observations(self, run_id: str) -> dict[str, tuple[Observation, ...]]:
         """What each task of a run was given, by task id."""

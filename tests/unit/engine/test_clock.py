@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import fakeredis
@@ -52,3 +53,26 @@ def test_a_clock_that_was_put_in_place_is_left_alone() -> None:
     with clock.use_clock(Still()):
         clock.align(START + timedelta(days=1))
         assert clock.now() == START
+
+
+def test_redis_is_not_asked_for_the_time_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Asked(fakeredis.FakeRedis):
+        def time(self):
+            asked.append(True)
+            return super().time()
+
+    store = RunStore(Asked(decode_responses=True), runtime())
+    for _ in range(3):
+        store.align_clock(60)
+    assert len(asked) == 1
+    store.align_clock()
+    assert len(asked) == 2
+    wall = time.time()
+    monkeypatch.setattr(time, "time", lambda: wall + 3600)  # as after an hour of sleep
+    store.align_clock(60)
+    assert len(asked) == 3
+    clock.align(START)
+    store.align_clock(60)
+    assert len(asked) == 4, "another Redis has set the clock meanwhile"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 
 import fakeredis
 import pytest
 
 from sigmax_tasks import clock, finalizer
+from sigmax_tasks.budget import DaySpend
+from sigmax_tasks.errors import SpendRefusedError
 from sigmax_tasks.finalizer import MOST_TRIES, conclude
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.places import shipped_folder
 from sigmax_tasks.run_state import OpenRun
 from sigmax_tasks.settings import Settings, load_settings
-from sigmax_tasks.store import TOGETHER_SECONDS, RunStore
+from sigmax_tasks.store import RunStore
+from sigmax_tasks.store_ends import TOGETHER_SECONDS
 from sigmax_tasks.sweeper import FINALIZE_AGAIN_SECONDS
 
 from .builders import START, open_run, outcome, runtime
@@ -107,3 +111,23 @@ def test_workers_that_conclude_at_the_same_time_leave_no_finding_out(
     assert len(won) == MOST_TRIES + 2
     assert sum(won) == 1
     assert TOGETHER_SECONDS < FINALIZE_AGAIN_SECONDS, "one that was sent again is a try of its own"
+
+
+def test_what_a_run_is_concluded_on_is_read_while_its_spending_ends(store: RunStore) -> None:
+    run = open_run()
+    account = store.account(run)
+    assert store.begin_conclusion(account) is None, "it does not exist"
+    store.create(run, "{}")
+    allowance = store.ledger.allowance(account, "technical")
+    allowance.reserve(Decimal("0.05"))
+    allowance.spend(Decimal("0.02"))
+    store.record_outcome(run, outcome("technical"))
+    conclusion = store.begin_conclusion(account)
+    assert conclusion is not None
+    assert (conclusion.tries, conclusion.spent_usd) == (1, Decimal("0.02"))
+    assert conclusion.day_spent_usd == Decimal("0.02")
+    assert conclusion.outcomes == store.outcomes(run.run_id)
+    day = store.ledger.day(account.world, account.day)
+    assert day == DaySpend(Decimal("0.02"), Decimal(0)), "what it held is free"
+    with pytest.raises(SpendRefusedError):
+        allowance.spend(Decimal("0.01"))

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 import redis
 
-from sigmax_tasks.lua_steps import StepClient
+from sigmax_tasks.lua_steps import StepCall, StepClient, in_one_go
 from tests.processes import wait_until
 
 NOSCRIPT = b"-NOSCRIPT No matching script\r\n"
@@ -137,4 +137,19 @@ def test_a_forked_process_makes_its_own_connections(
     monkeypatch.setattr("os.getpid", lambda: -1)
     assert step() == 2
     assert server.connections == 2
+    client.close()
+
+
+def test_steps_that_go_in_one_go_are_both_loaded_where_one_is_not_known(
+    start: list[Server],
+) -> None:
+    server = Server(b":1\r\n", NOSCRIPT, b":2\r\n", b"-NOPERM no permissions\r\n", b":4\r\n")
+    client, step = step_on(server, start)
+    calls = [StepCall(step, ["k"], ["a"]), StepCall(client.register_script("return 2"), [], [])]
+    first, refused = in_one_go(calls)
+    assert first == 2
+    assert isinstance(refused, redis.exceptions.NoPermissionError)
+    loads = ["SCRIPT LOAD", "SCRIPT LOAD"]
+    assert server.asked == ["EVALSHA", "EVALSHA", *loads, "EVALSHA", "EVALSHA"]
+    assert step() == 4, "its connection goes on"
     client.close()

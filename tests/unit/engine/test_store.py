@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import fakeredis
 import pytest
 import redis
 
 from sigmax_tasks.cluster_link import connect, reachable
-from sigmax_tasks.errors import ClusterUnreachableError, NewerRunError, RunNotFoundError
+from sigmax_tasks.errors import (
+    ClusterUnreachableError,
+    NewerRunError,
+    RunNotFoundError,
+)
+from sigmax_tasks.lean_chords import first_batch
 from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.store import RunStore
@@ -250,3 +256,42 @@ def test_a_run_of_a_newer_version_is_left_alone(store: RunStore, client: redis.R
         store.load(run.run_id)
     client.hdel(f"sigmax:run:{run.run_id}", "protocol")
     assert store.load(run.run_id).run_id == run.run_id, "as the version before wrote it"
+
+
+def test_a_run_that_is_written_twice_stays_as_it_is(store: RunStore, client: redis.Redis) -> None:
+    """As by a client whose connection failed before it had its answer."""
+    run = open_run()
+    first = first_batch(run, run.plan.tasks[:1])
+    assert store.create(run, "{}", first)
+    assert store.start_task("a", begun(run, "technical")) == 1
+    assert store.create(run, "{}", first)
+    state = store.state(run.run_id)
+    assert state is not None
+    assert (state.step, list(state.started)) == (0, ["technical"])
+    assert client.llen("sigmax.research:0") + client.llen("sigmax.research") == 1
+    kinds = [event.kind for event in store.read_events({run.run_id: "0-0"}, 0.01)]
+    assert kinds == [EventKind.RUN_STARTED, EventKind.BATCH_STARTED, EventKind.TASK_STARTED]
+
+
+def test_who_may_not_send_a_batch_has_written_the_run(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run()
+    error = redis.exceptions.NoPermissionError("No permissions to access a key")
+    monkeypatch.setattr(store, "_send_script", Mock(side_effect=error))
+    assert not store.create(run, "{}", first_batch(run, run.plan.tasks[:1]))
+    assert store.load(run.run_id) == run
+    monkeypatch.setattr(store, "_send_script", Mock(side_effect=redis.ResponseError("MISCONF")))
+    with pytest.raises(redis.ResponseError):
+        store.create(open_run("20250314-120000-00000002"), "{}", first_batch(run, ()))
+
+
+def test_deadlines_are_those_of_the_runs(store: RunStore, client: redis.Redis) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    assert store.deadlines([run.run_id]) == {run.run_id: run.deadline_at}
+    with pytest.raises(RunNotFoundError, match="20250314-120000-00000009"):
+        store.deadlines([run.run_id, "20250314-120000-00000009"])
+    client.hset(f"sigmax:run:{run.run_id}", "protocol", 99)
+    with pytest.raises(NewerRunError):
+        store.deadlines([run.run_id])
