@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, cast
+from typing import cast
 
 import redis
 from pydantic_core import from_json
@@ -21,7 +21,7 @@ from sigmax_tasks.models.research import TaskOutcome, TaskStatus
 from sigmax_tasks.refusals import DeadLetter, add_dead_letter
 from sigmax_tasks.run_state import Join, Offer, OpenRun, RunState, Sending, outcomes_of
 from sigmax_tasks.settings.runtime import RuntimeSettings
-from sigmax_tasks.store_pool import PoolStore
+from sigmax_tasks.store_events import EventStore
 from sigmax_tasks.store_scripts import (
     CLAIM_STEP,
     CLAIM_TASKS,
@@ -51,12 +51,10 @@ from sigmax_tasks.wire import Held, Letter
 FORGOTTEN_SECONDS = 15.0
 """How long past its deadline an open run still counts as one: then nobody looks after it."""
 LEFT_TO_CALLER = 2
-FEW_STREAMS = 10
-GATHER_SECONDS = 0.02
 _NOTHING_READY: Mapping[int, Sequence[Letter]] = MappingProxyType({})
 
 
-class TaskStore(PoolStore):
+class TaskStore(EventStore):
     """Outcomes are set once; a batch is sent, a task begun and a step taken by one caller each."""
 
     def __init__(self, client: redis.Redis, runtime: RuntimeSettings) -> None:
@@ -363,42 +361,6 @@ class TaskStore(PoolStore):
         )
         return int(cast("int", won)) == 1
 
-    # Progress
-
-    def add_event(self, event: ProgressEvent) -> None:
-        """Tell about a step of an open run; the stream keeps the time to live it was made with."""
-        self._redis.xadd(
-            f"sigmax:ev:{event.run_id}",
-            {"e": self._event(event)},
-            maxlen=self._runtime.engine.event_stream_max_length,
-            approximate=True,
-            nomkstream=True,
-        )
-
-    def read_events(
-        self, positions: Mapping[str, str], block_seconds: float
-    ) -> list[ProgressEvent]:
-        """Events behind the given stream ids, by run id; waits up to ``block_seconds`` for one.
-
-        Of many runs they come some at a time: to wait for a stream costs both sides something.
-        """
-        if len(positions) > FEW_STREAMS:
-            clock.sleep(min(GATHER_SECONDS, block_seconds))
-        streams = {f"sigmax:ev:{run_id}": last for run_id, last in positions.items()}
-        answer = self._redis.xread(
-            cast("dict[Any, Any]", streams), count=500, block=max(1, int(block_seconds * 1000))
-        )
-        events = []
-        for _, entries in _stream_entries(answer):
-            for event_id, fields in entries:
-                facts = json.loads(fields["e"])
-                events.append(ProgressEvent.model_validate({**facts, "event_id": event_id}))
-        return events
-
-    @staticmethod
-    def _event(event: ProgressEvent) -> str:
-        return event.model_dump_json(exclude_defaults=True, exclude={"event_id"})
-
     @property
     def _run_seconds(self) -> int:
         return int(self._runtime.retention.run_hours * 3600)
@@ -413,15 +375,3 @@ def _pushes(letters: Sequence[Letter]) -> str:
     """What the scripts push: see RELEASE_LUA."""
     pushes = [(letter.key, letter.key_behind, letter.text) for letter in letters]
     return json.dumps(pushes, separators=(",", ":"))
-
-
-def _stream_entries(answer: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:
-    """(stream, entries) pairs of an XREAD answer, in both forms the client library gives."""
-    if not answer:
-        return ()
-    if isinstance(answer, Mapping):
-        return [
-            (name, parts[0] if parts and isinstance(parts[0], list) else parts)
-            for name, parts in answer.items()
-        ]
-    return cast("list[tuple[str, list[tuple[str, dict[str, str]]]]]", answer)
