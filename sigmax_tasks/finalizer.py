@@ -38,6 +38,7 @@ from sigmax_tasks.stages.chain import conclude as decide_on
 from sigmax_tasks.stages.compare import compare
 from sigmax_tasks.stages.debate import debate
 from sigmax_tasks.stages.kill_switch import loss_streak
+from sigmax_tasks.stages.standing import Standing, standings
 from sigmax_tasks.stages.validate import validate
 from sigmax_tasks.store import RunStore
 
@@ -87,7 +88,8 @@ def conclude(
     held: Held | None = None
     if by_model:
         debates = debates or Debates(store, settings, None, None)
-        held = debates.hold(run, *_case_of(settings, run, kept, circumstances), account)
+        bundle, report, _ = _case_of(settings, run, kept, circumstances)
+        held = debates.hold(run, bundle, report, account)
         if held is None:
             return False
     # A debate by a model spends, and another worker may be at it: only behind it is this a try.
@@ -222,11 +224,11 @@ def make_record(
     policy = settings.planning
     seen = [bare(outcome) for outcome in outcomes] if without_findings else outcomes
     circumstances = circumstances or Circumstances(portfolio=run.request.portfolio)
-    bundle, report = _case_of(settings, run, seen, circumstances)
+    bundle, report, standing = _case_of(settings, run, seen, circumstances)
     held = None if without_findings else held
-    held = held or Held(debate(bundle, report, settings.decision))
+    held = held or Held(debate(bundle, report, settings.decision, standing))
     profile = policy.profile(run.request.risk_profile)
-    decision = decide_on(bundle, report, held.record, profile, settings.decision)
+    decision = decide_on(bundle, report, held.record, profile, settings.decision, standing)
     cost = cost or Cost(
         estimated_usd=run.plan.estimated_cost,
         actual_usd=sum((outcome.cost_usd for outcome in outcomes), Decimal(0)),
@@ -259,8 +261,8 @@ def _case_of(
     run: OpenRun,
     outcomes: Sequence[TaskOutcome],
     circumstances: Circumstances,
-) -> tuple[ResearchBundle, ValidationReport]:
-    """What the decision is made on, and whether it is good enough."""
+) -> tuple[ResearchBundle, ValidationReport, tuple[Standing, ...]]:
+    """What the decision is made on, whether it is good enough, and how each task stands."""
     bundle = aggregate(
         run.plan,
         outcomes,
@@ -270,7 +272,8 @@ def _case_of(
         circumstances=circumstances,
     )
     profile = settings.planning.profile(run.request.risk_profile)
-    return bundle, validate(bundle, profile, settings.decision)
+    standing = standings(bundle, settings.decision.validation)
+    return bundle, validate(bundle, profile, settings.decision, standing), standing
 
 
 def bare(outcome: TaskOutcome) -> TaskOutcome:

@@ -30,6 +30,7 @@ from sigmax_tasks.stages.aggregate import aggregate
 from sigmax_tasks.stages.chain import conclude
 from sigmax_tasks.stages.debate import debate
 from sigmax_tasks.stages.privacy import Redactor, phrases_in_observations
+from sigmax_tasks.stages.standing import standings
 from sigmax_tasks.stages.validate import validate
 
 BY_RULES = "rules"
@@ -152,9 +153,10 @@ def decide_again(
     )
     profile = settings.planning.profile(dossier.request.risk_profile)
     policy = settings.decision
-    report = validate(bundle, profile, policy)
+    standing = standings(bundle, policy.validation)
+    report = validate(bundle, profile, policy, standing)
     held = _debate_again(dossier, bundle, report, policy)
-    return conclude(bundle, report, held, profile, policy)
+    return conclude(bundle, report, held, profile, policy, standing)
 
 
 def _debate_again(

@@ -56,10 +56,14 @@ def analyse(
     record: DebateRecord,
     policy: DecisionPolicy,
     profile: RiskProfile,
+    standing: Sequence[Standing] | None = None,
 ) -> Analysis:
-    """The composite view; ``reasoning`` shows each step with its numbers."""
+    """The composite view; ``reasoning`` shows each step with its numbers.
+
+    ``standing`` is that of the bundle's tasks, for who knows it.
+    """
     rules = policy.analysis
-    standing = standings(bundle, policy.validation)
+    standing = standings(bundle, policy.validation) if standing is None else standing
     weights = planned_weights(bundle.plan, policy)
     parts = [_contribution(one, weights[one.task_id], rules) for one in standing]
     side, case = _case(parts, standing, rules)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sigmax_planner.models import RiskProfile
 from sigmax_tasks.models.decision import DebateRecord, Decision, ValidationReport
 from sigmax_tasks.models.policy import DecisionPolicy
@@ -12,6 +14,7 @@ from sigmax_tasks.stages.decide import decide
 from sigmax_tasks.stages.privacy import flag_compliance
 from sigmax_tasks.stages.risk import assess_risk
 from sigmax_tasks.stages.size import size
+from sigmax_tasks.stages.standing import Standing, standings
 from sigmax_tasks.stages.validate import validate
 
 
@@ -20,9 +23,10 @@ def run_chain(bundle: ResearchBundle, profile: RiskProfile, policy: DecisionPoli
 
     Raises UnknownNameError where decision.yaml does not know the profile.
     """
-    report = validate(bundle, profile, policy)
-    record = debate(bundle, report, policy)
-    return conclude(bundle, report, record, profile, policy)
+    standing = standings(bundle, policy.validation)
+    report = validate(bundle, profile, policy, standing)
+    record = debate(bundle, report, policy, standing)
+    return conclude(bundle, report, record, profile, policy, standing)
 
 
 def conclude(
@@ -31,10 +35,15 @@ def conclude(
     record: DebateRecord,
     profile: RiskProfile,
     policy: DecisionPolicy,
+    standing: Sequence[Standing] | None = None,
 ) -> Decision:
-    """What follows a debate, whoever held it: analyse, assess_risk, privacy, size, decide."""
-    analysis = analyse(bundle, report, record, policy, profile)
-    risk = flag_compliance(assess_risk(bundle, analysis, policy), bundle, policy.privacy)
+    """What follows a debate, whoever held it: analyse, assess_risk, privacy, size, decide.
+
+    ``standing`` is that of the bundle's tasks, for who knows it.
+    """
+    standing = standings(bundle, policy.validation) if standing is None else standing
+    analysis = analyse(bundle, report, record, policy, profile, standing)
+    risk = flag_compliance(assess_risk(bundle, analysis, policy, standing), bundle, policy.privacy)
     sizing = size(analysis, risk, report, policy, profile)
     return decide(
         bundle,

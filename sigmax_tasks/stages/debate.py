@@ -57,13 +57,18 @@ class _Ground(NamedTuple):
 
 
 def debate(
-    bundle: ResearchBundle, report: ValidationReport, policy: DecisionPolicy
+    bundle: ResearchBundle,
+    report: ValidationReport,
+    policy: DecisionPolicy,
+    standing: Sequence[Standing] | None = None,
 ) -> DebateRecord:
     """Both cases, strongest argument first, and the judge's net with its arithmetic.
 
     ``rounds`` is the number of rounds in which at least one side found something to attack.
+    ``standing`` is that of the bundle's tasks, for who knows it.
     """
-    pleas = _pleas(bundle, policy)
+    standing = standings(bundle, policy.validation) if standing is None else standing
+    pleas = _pleas(bundle, policy, standing)
     sides = {
         BULL: sorted((p for p in pleas if p.evidence.polarity > 0), key=lambda p: p.key),
         BEAR: sorted((p for p in pleas if p.evidence.polarity < 0), key=lambda p: p.key),
@@ -85,10 +90,12 @@ def judged(bull: float, bear: float, prior: float) -> tuple[float, str]:
     )
 
 
-def _pleas(bundle: ResearchBundle, policy: DecisionPolicy) -> list[_Plea]:
+def _pleas(
+    bundle: ResearchBundle, policy: DecisionPolicy, standing: Sequence[Standing]
+) -> list[_Plea]:
     weights = planned_weights(bundle.plan, policy)
     pleas = []
-    for one in standings(bundle, policy.validation):
+    for one in standing:
         for item in one.evidence:
             weight = exact(abs(item.polarity) * item.reliability * weights[one.task_id])
             fresh = min(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from sigmax_tasks.models.decision import RiskAssessment
 from sigmax_tasks.models.observations import Lineage, Missing, Observation, TextItem, Texts
@@ -106,18 +107,22 @@ class Redactor:
 def phrases_in(texts: Iterable[str], policy: PrivacyPolicy) -> tuple[PhraseCount, ...]:
     """In how many of the texts each phrase of the policy stands; those that stand in none are left
     out."""
-    phrases = {phrase: words_of(phrase) for phrase in dict.fromkeys(policy.compliance_phrases)}
+    phrases = _words_of_phrases(policy.compliance_phrases)
     counts: Counter[str] = Counter()
     for text in texts:
-        words = words_of(text)
+        words = f" {words_of(text)} "
         counts.update(
-            phrase
-            for phrase, wanted in phrases.items()
-            if f" {wanted} " in f" {words} " or f" {wanted}s " in f" {words} "
+            phrase for phrase, (one, several) in phrases.items() if one in words or several in words
         )
     return tuple(
         PhraseCount(phrase=phrase, texts=counts[phrase]) for phrase in phrases if counts[phrase]
     )
+
+
+@lru_cache(maxsize=8)
+def _words_of_phrases(phrases: tuple[str, ...]) -> Mapping[str, tuple[str, str]]:
+    """Each phrase as it stands among the words of a text, and with an s behind it."""
+    return {phrase: (f" {words_of(phrase)} ", f" {words_of(phrase)}s ") for phrase in phrases}
 
 
 def phrases_in_observations(

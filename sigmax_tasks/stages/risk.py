@@ -8,7 +8,7 @@ knowing. A task that is not in the plan was not asked about: no limit, but a war
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,12 +46,19 @@ class _Figures:
 
 
 def assess_risk(
-    bundle: ResearchBundle, analysis: Analysis, policy: DecisionPolicy
+    bundle: ResearchBundle,
+    analysis: Analysis,
+    policy: DecisionPolicy,
+    known: Sequence[Standing] | None = None,
 ) -> RiskAssessment:
-    """Stops, caps and vetoes, each with its arithmetic or reason."""
+    """Stops, caps and vetoes, each with its arithmetic or reason.
+
+    ``known`` is the standing of the bundle's tasks, for who knows it.
+    """
     rules = policy.risk
     limits = policy.profile(bundle.plan.risk_profile)
-    standing = {one.task_id: one for one in standings(bundle, policy.validation)}
+    known = standings(bundle, policy.validation) if known is None else known
+    standing = {one.task_id: one for one in known}
     portfolio = bundle.circumstances.portfolio
     figures = _figures(standing, rules, _largest_order_usd(portfolio, limits))
     stop, stop_warning = _stop_distance(figures, limits, rules)

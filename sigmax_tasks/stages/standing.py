@@ -32,8 +32,8 @@ class Standing:
     count, by id; ``unusable`` pairs the others with the reason. ``evidence`` are the arguments
     whose citations are all usable. ``filled`` is the share of its needs that were filled (usable
     observations over those and the stated gaps), ``informed`` the mean freshness over its planned
-    sources, a source without a usable observation counting 0. Cross-checks count for neither:
-    ``counted`` are the usable observations without them.
+    sources, a source without a usable observation counting 0; ``fresh`` has each source that was
+    seen. Cross-checks count for none of them: ``counted`` are the usable observations without them.
     """
 
     task: ResearchTask
@@ -45,6 +45,7 @@ class Standing:
     missing: tuple[Missing, ...]
     filled: float
     informed: float
+    fresh: Mapping[str, float]
 
     @property
     def counted(self) -> tuple[Lineage, ...]:
@@ -152,6 +153,7 @@ def _standing(
         missing=missing,
         filled=filled,
         informed=informed,
+        fresh=by_source,
     )
 
 

@@ -34,26 +34,32 @@ from sigmax_tasks.stages.standing import (
     Standing,
     age_minutes,
     freshness,
-    source_freshness,
     standings,
 )
 
 
 def validate(
-    bundle: ResearchBundle, profile: RiskProfile, policy: DecisionPolicy
+    bundle: ResearchBundle,
+    profile: RiskProfile,
+    policy: DecisionPolicy,
+    standing: Sequence[Standing] | None = None,
 ) -> ValidationReport:
     """Score, gates and gaps. A failed gate is a fact for the next stages, never a reason to retry.
 
     The gates besides the threshold: all critical tasks where the profile needs them, its minimum
-    of data sources, and prices of two sources that contradict each other.
+    of data sources, and prices of two sources that contradict each other. ``standing`` is that of
+    the bundle's tasks, for who knows it.
     """
     rules = policy.validation
-    standing = standings(bundle, rules)
-    seen = source_freshness((item for one in standing for item in one.counted), bundle.as_of, rules)
+    standing = standings(bundle, rules) if standing is None else standing
+    seen: dict[str, float] = {}
+    for one in standing:
+        for source, fresh in one.fresh.items():
+            seen[source] = max(seen.get(source, 0.0), fresh)
     planned = sorted({source for one in standing for source in one.task.data_sources})
     completeness = exact(_by_priority(standing, [one.filled for one in standing], rules))
     quality = exact(_by_priority(standing, [_quality(one, rules) for one in standing], rules))
-    fresh = exact(share(math.fsum(seen.get(source, 0.0) for source in planned), len(planned)))
+    freshest = exact(share(math.fsum(seen.get(source, 0.0) for source in planned), len(planned)))
     coverage = exact(share(sum(source in seen for source in planned), len(planned)))
     shares = rules.shares
     score = exact(
@@ -63,7 +69,7 @@ def validate(
                 (
                     shares.completeness * completeness,
                     shares.quality * quality,
-                    shares.freshness * fresh,
+                    shares.freshness * freshest,
                     shares.coverage * coverage,
                 )
             ),
@@ -81,7 +87,7 @@ def validate(
         passed=score >= threshold and not failures,
         completeness=completeness,
         quality=quality,
-        freshness=fresh,
+        freshness=freshest,
         coverage=coverage,
         sources_seen=tuple(sorted(seen)),
         failures=failures,
@@ -229,8 +235,10 @@ def _quotes(standing: Sequence[Standing], references: Sequence[str]) -> Iterator
             continue
         for name in (metric.name for metric in one.finding.metrics):
             fits = name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+            if not fits or (task_id, name) in seen:
+                continue
             price, when = one.metric(name), one.metric_time(name)
-            if not fits or (task_id, name) in seen or price is None or when is None:
+            if price is None or when is None:
                 continue
             seen.add((task_id, name))
             if price > 0:
