@@ -16,10 +16,9 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from sigmax_tasks.errors import JournalError
 from sigmax_tasks.journal.home import JournalQuery
+from sigmax_tasks.journal.kept_text import entry_of
 from sigmax_tasks.models.journal import JournalEntry, Outcome
 from sigmax_tasks.places import data_folder
 from sigmax_tasks.whole_file import make_private
@@ -85,7 +84,7 @@ class FileJournal:
 
         def change(line: bytes) -> bytes | None:
             nonlocal settled
-            entry = _entry(line) if _run_id(line) in outcomes else None
+            entry = entry_of(line) if _run_id(line) in outcomes else None
             if entry is None or entry.outcome is not None:
                 return line
             settled += 1
@@ -101,7 +100,7 @@ class FileJournal:
 
         def change(line: bytes) -> bytes | None:
             nonlocal dropped
-            entry = _entry(line)
+            entry = entry_of(line)
             if entry is None or entry.decided_at >= moment:
                 return line
             dropped += 1
@@ -109,7 +108,7 @@ class FileJournal:
 
         with self._locked():
             # Entries stand in the order of their decisions: mostly the first says it all.
-            first = next((e for line in self._lines() if (e := _entry(line)) is not None), None)
+            first = next((e for line in self._lines() if (e := entry_of(line)) is not None), None)
             if first is not None and first.decided_at < moment:
                 self._rewrite(change)
         return dropped
@@ -118,7 +117,7 @@ class FileJournal:
         return tuple(
             f"line {number} of {self._path} cannot be read and is left out"
             for number, line in enumerate(self._lines(), start=1)
-            if line.strip() and _entry(line) is None
+            if line.strip() and entry_of(line) is None
         )
 
     def _read(self, *marks: str, backwards: bool = False) -> Iterator[JournalEntry]:
@@ -126,7 +125,7 @@ class FileJournal:
         seen: set[str] = set()
         lines: Iterable[bytes] = self._lines(*marks)
         for line in reversed(list(lines)) if backwards else lines:
-            entry = _entry(line)
+            entry = entry_of(line)
             if entry is not None and entry.run_id not in seen:
                 seen.add(entry.run_id)
                 yield entry
@@ -198,14 +197,6 @@ class FileJournal:
 
 def _line(entry: JournalEntry) -> bytes:
     return entry.model_dump_json(exclude_computed_fields=True).encode() + b"\n"
-
-
-def _entry(line: bytes) -> JournalEntry | None:
-    """The entry of a line; None for one that cannot be read."""
-    try:
-        return JournalEntry.model_validate_json(line)
-    except ValidationError:
-        return None
 
 
 def _marks(**fields: str | None) -> list[str]:

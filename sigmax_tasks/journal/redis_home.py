@@ -18,10 +18,10 @@ from itertools import islice
 from typing import cast
 
 import redis
-from pydantic import ValidationError
 
 from sigmax_tasks.journal.file_home import FileJournal, default_file
 from sigmax_tasks.journal.home import Journal, JournalQuery
+from sigmax_tasks.journal.kept_text import entry_of
 from sigmax_tasks.models.journal import JournalEntry, Outcome
 
 HOME_KEY = "sigmax:journal:home"
@@ -143,8 +143,8 @@ class RedisJournal:
         return tuple(
             f"the journal entry of run {run_id} cannot be read and is left out"
             for chunk in _chunks(self._ids(_DECIDED))
-            for run_id, text in zip(chunk, self._texts(_ENTRIES, chunk), strict=True)
-            if text is not None and _entry(text) is None
+            for run_id, text in zip(chunk, self._texts(chunk), strict=True)
+            if text is not None and entry_of(text) is None
         )
 
     def _ids(self, index: str) -> Iterator[str]:
@@ -160,26 +160,17 @@ class RedisJournal:
     def _load(self, ids: Iterable[str]) -> Iterator[JournalEntry]:
         """The readable entries of these runs with their outcomes, in that order."""
         for chunk in _chunks(ids):
-            texts, outcomes = self._texts(_ENTRIES, chunk), self._texts(_OUTCOMES, chunk)
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hmget(_ENTRIES, chunk)
+                pipe.hmget(_OUTCOMES, chunk)
+                texts, outcomes = cast("list[list[str | None]]", pipe.execute())
             for text, outcome in zip(texts, outcomes, strict=True):
-                entry = _entry(text) if text is not None else None
-                if entry is None:
-                    continue
-                if outcome is None:
+                entry = None if text is None else entry_of(text, outcome)
+                if entry is not None:
                     yield entry
-                else:
-                    known = Outcome.model_validate_json(outcome)
-                    yield entry.model_copy(update={"outcome": known})
 
-    def _texts(self, key: str, ids: list[str]) -> list[str | None]:
-        return cast("list[str | None]", self._redis.hmget(key, ids))
-
-
-def _entry(text: str) -> JournalEntry | None:
-    try:
-        return JournalEntry.model_validate_json(text)
-    except ValidationError:
-        return None
+    def _texts(self, ids: list[str]) -> list[str | None]:
+        return cast("list[str | None]", self._redis.hmget(_ENTRIES, ids))
 
 
 def _kind_key(entry: JournalEntry) -> str:
