@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import fakeredis
 import pytest
@@ -24,6 +25,7 @@ from sigmax_tasks.journal import (
     journal_on,
 )
 from sigmax_tasks.models.decision import Action
+from sigmax_tasks.models.journal import JournalEntry
 
 from .builders import AS_OF, entry, outcome
 
@@ -82,6 +84,23 @@ def test_the_first_outcome_of_a_run_stays(journal: Journal) -> None:
     newest, oldest = journal.entries(ALL)
     assert newest.outcome is None
     assert oldest.outcome == outcome(True)
+
+
+def test_an_outcome_is_seen_by_who_has_read_its_entry_before(journal: Journal) -> None:
+    journal.add(entry(1))
+    assert [e.outcome for e in journal.entries(ALL)] == [None]
+    journal.settle({entry(1).run_id: outcome(True)})
+    assert [e.outcome for e in journal.entries(ALL)] == [outcome(True)]
+
+
+def test_what_was_read_before_is_not_parsed_again(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.add(entry(1))
+    known = journal.entries(ALL)
+    parse = Mock(side_effect=AssertionError("parsed again"))
+    monkeypatch.setattr(JournalEntry, "model_validate_json", parse)
+    assert journal.entries(ALL) == known
 
 
 def test_entries_are_listed_newest_first_and_filtered(journal: Journal) -> None:

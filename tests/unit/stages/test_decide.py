@@ -12,8 +12,12 @@ from sigmax_planner.errors import UnknownNameError
 from sigmax_planner.models import DataMode
 from sigmax_tasks.models.decision import Action, Decision
 from sigmax_tasks.models.research import ResearchBundle
-from sigmax_tasks.stages.chain import run_chain
+from sigmax_tasks.stages.analyse import analyse
+from sigmax_tasks.stages.chain import conclude, run_chain
+from sigmax_tasks.stages.debate import debate
 from sigmax_tasks.stages.decide import canonical_json, decision_hash
+from sigmax_tasks.stages.risk import assess_risk
+from sigmax_tasks.stages.validate import validate
 from tests.unit.stages.builders import (
     AS_OF,
     BALANCED,
@@ -237,3 +241,13 @@ def test_the_hash_moves_with_evidence_configuration_and_time() -> None:
     assert decided(bundle(as_of=AS_OF + timedelta(minutes=1))).decision_hash != base
     sold = outcome(finding("macro", score=0.59))
     assert decided(bundle(sold)).decision_hash != base
+
+
+def test_a_stage_that_is_not_told_how_the_tasks_stand_finds_out() -> None:
+    given, rules = leaning(0.8), policy()
+    report = validate(given, profile(), rules)
+    record = debate(given, report, rules)
+    assert conclude(given, report, record, profile(), rules) == decided(given)
+    analysis = analyse(given, report, record, rules, profile())
+    assert analysis == decided(given).analysis
+    assert assess_risk(given, analysis, rules).checks == decided(given).risk.checks
