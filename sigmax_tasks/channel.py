@@ -11,12 +11,12 @@ same, so stock workers can share the queues.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import partial
 from queue import Empty
 from typing import Any
-from weakref import WeakSet
+from weakref import ref
 
 import redis
 from kombu.transport import TRANSPORT_ALIASES, virtual
@@ -27,6 +27,7 @@ from kombu.utils.scheduling import priority_cycle
 
 from sigmax_planner.canvas import RESEARCH_QUEUE
 from sigmax_tasks.intake import admit
+from sigmax_tasks.lua_steps import StepClient
 from sigmax_tasks.turns import serving_order, usual_turns
 from sigmax_tasks.wire import Held
 
@@ -80,15 +81,20 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
         self._noted: set[str] = set()
         self._held: dict[str, str] = {}
         self._settled: set[str] = set()
-        _all_qos.add(self)
+        _all_qos[:] = [*(kept for kept in _all_qos if kept() is not None), ref(self)]
 
-    def take(self, text: str, delivery_tag: str, lists: Sequence[str] = (), most: int = 0) -> Any:
-        """Note a message as at work, and take up to ``most`` others: (list, message, tag) each."""
-        return self._take(
+    def take(
+        self, text: str, delivery_tag: str, lists: Sequence[str] = (), most: int = 0
+    ) -> Callable[[], Any]:
+        """Note a message as at work, and take up to ``most`` others: (list, message, tag) each.
+
+        It is on its way; what is given waits for the answer, and is to be called.
+        """
+        taken: Callable[[], Any] = self.channel.steps.take.begin(
             keys=[self.unacked_index_key, self.unacked_key, *(lists if most else ())],
             args=[time.time(), delivery_tag, text, most],
-            client=self.channel.kept_client,
         )
+        return taken
 
     def expect(self, delivery_tag: str) -> None:
         """The message of that tag, which comes next, is noted already."""
@@ -100,7 +106,7 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
         else:
             where = message.delivery_info
             text = dumps([message._raw, where["exchange"], where["routing_key"]])
-            self.take(text, delivery_tag)
+            self.take(text, delivery_tag)()
         self._held[message.headers.get("id", "")] = delivery_tag
         virtual.QoS.append(self, message, delivery_tag)
 
@@ -117,11 +123,13 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
 
     def drop(self, delivery_tag: str) -> None:
         """A message that was noted and is refused is not at work."""
-        self._acknowledge(
+        self.channel.steps.acknowledge(
             keys=[self.unacked_index_key, self.unacked_key],
             args=[delivery_tag],
-            client=self.channel.kept_client,
         )
+
+    def holds(self, message_id: str) -> bool:
+        return message_id in self._held
 
     def held(self, message_id: str) -> Held | None:
         """The message of that task as it is held here, None when it is not."""
@@ -140,21 +148,14 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
         else:
             self.drop(delivery_tag)
 
-    @cached_property
-    def _take(self) -> Any:
-        return self.channel.kept_client.register_script(TAKE)
 
-    @cached_property
-    def _acknowledge(self) -> Any:
-        return self.channel.kept_client.register_script(ACKNOWLEDGE)
-
-
-_all_qos: WeakSet[QoS] = WeakSet()
+_all_qos: list[ref[QoS]] = []
 
 
 def held_message(message_id: str) -> Held | None:
     """The message of a task that this process works on; None in a child of a pool of processes."""
-    return next((held for qos in tuple(_all_qos) if (held := qos.held(message_id))), None)
+    qos = _holder(message_id)
+    return None if qos is None else qos.held(message_id)
 
 
 def takes_tasks(message_id: str) -> bool:
@@ -162,10 +163,16 @@ def takes_tasks(message_id: str) -> bool:
 
     One that is about to end, or was told to leave their queue, does not.
     """
-    return any(
-        qos.held(message_id) is not None and RESEARCH_QUEUE in qos.channel.active_queues
-        for qos in tuple(_all_qos)
-    )
+    qos = _holder(message_id)
+    return qos is not None and RESEARCH_QUEUE in qos.channel.active_queues
+
+
+def _holder(message_id: str) -> QoS | None:
+    for kept in tuple(_all_qos):
+        qos = kept()
+        if qos is not None and qos.holds(message_id):
+            return qos
+    return None
 
 
 class TakenTasks(priority_cycle):  # type: ignore[misc]  # kombu ships no types
@@ -180,6 +187,19 @@ class TakenTasks(priority_cycle):  # type: ignore[misc]  # kombu ships no types
         self.taken += last_used == RESEARCH_QUEUE
 
 
+class Steps:
+    """The Lua steps of a channel, over connections of their own made as those of its pool."""
+
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
+        self._client = StepClient(connection_pool=pool)
+        self.take = self._client.register_script(TAKE)
+        self.acknowledge = self._client.register_script(ACKNOWLEDGE)
+
+    def close(self) -> None:
+        self._client.close()
+
+
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no types
     """A channel whose commands share one thread-safe client over its pool of connections."""
 
@@ -190,6 +210,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         "reserved_turn_every",
     )
     _kept: redis.Redis | None = None
+    _steps: Steps | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -203,6 +224,23 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         if kept is None or kept.connection_pool is not pool:
             self._kept = kept = self._create_client()
         return kept
+
+    @property
+    def steps(self) -> Steps:
+        """The steps on the pool as it is now."""
+        if self._steps is None or self._steps.pool is not self.pool:
+            self._close_steps()
+            self._steps = Steps(self.pool)
+        return self._steps
+
+    def _close_steps(self) -> None:
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = None
+
+    def close(self) -> None:
+        super().close()
+        self._close_steps()
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -263,8 +301,12 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         tag = content["properties"]["delivery_tag"]
         where = content["properties"]["delivery_info"]
         text = f"[{bytes_to_str(raw)},{dumps([where['exchange'], where['routing_key']])[1:]}"
-        beside = self.qos.take(text, tag, self._lists(tuple(self.active_queues)), self._room())
-        self._noted_deliver(name, content, tag)
+        # The work of the first begins while Redis takes the others.
+        taken = self.qos.take(text, tag, self._lists(tuple(self.active_queues)), self._room())
+        try:
+            self._noted_deliver(name, content, tag)
+        finally:
+            beside = taken()
         for other_key, other_raw, noted in beside:
             name, content = self._admitted(other_key, other_raw)
             other_tag = bytes_to_str(noted)

@@ -10,9 +10,10 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import redis
 
@@ -32,20 +33,35 @@ class StepClient(redis.Redis):
 
     def run_step(self, command: Sequence[Any]) -> Any:
         """The answer to a command; tried again once where the connection fails."""
-        (answer,) = self.run_steps([command])
-        if isinstance(answer, redis.ResponseError):
-            raise answer
-        return answer
+        return _the_answer(self.run_steps([command]))
+
+    def begin_step(self, command: Sequence[Any]) -> Callable[[], Any]:
+        """Send a command; what is given waits for its answer, as :meth:`run_step` does.
+
+        One that is not called leaves its connection to be closed.
+        """
+        connection = self._free_connection()
+        try:
+            connection.send_command(*command)
+            sent = True
+        except (redis.ConnectionError, redis.TimeoutError):
+            connection.disconnect()
+            sent = False
+        return lambda: _the_answer(self._answers(connection, [command], sent=sent))
 
     def run_steps(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """The answers to commands that are sent together, errors of Redis among them.
 
         All are tried again once where the connection fails.
         """
-        connection = self._free_connection()
+        return self._answers(self._free_connection(), commands, sent=False)
+
+    def _answers(
+        self, connection: Any, commands: Sequence[Sequence[Any]], *, sent: bool
+    ) -> list[Any]:
         sound = False
         try:
-            answers = self._ask(connection, commands)
+            answers = self._ask(connection, commands, sent=sent)
             sound = True
         finally:
             if not sound:
@@ -60,13 +76,13 @@ class StepClient(redis.Redis):
         super().close()
 
     @staticmethod
-    def _ask(connection: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    def _ask(connection: Any, commands: Sequence[Sequence[Any]], *, sent: bool) -> list[Any]:
         try:
-            return _exchange(connection, commands)
+            return _exchange(connection, commands, sent=sent)
         except (redis.ConnectionError, redis.TimeoutError):
             connection.disconnect()
         time.sleep(RETRY_SECONDS)
-        return _exchange(connection, commands)
+        return _exchange(connection, commands, sent=False)
 
     def _free_connection(self) -> Any:
         if self._pid != os.getpid():
@@ -78,8 +94,10 @@ class StepClient(redis.Redis):
             return pool.connection_class(**pool.connection_kwargs)
 
 
-def _exchange(connection: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
-    if len(commands) == 1:
+def _exchange(connection: Any, commands: Sequence[Sequence[Any]], *, sent: bool) -> list[Any]:
+    if sent:
+        pass
+    elif len(commands) == 1:
         connection.send_command(*commands[0])
     else:
         connection.send_packed_command(connection.pack_commands(commands))
@@ -90,6 +108,13 @@ def _exchange(connection: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
         except redis.ResponseError as error:
             answers.append(error)
     return answers
+
+
+def _the_answer(answers: list[Any]) -> Any:
+    (answer,) = answers
+    if isinstance(answer, redis.ResponseError):
+        raise answer
+    return answer
 
 
 class Step:
@@ -110,8 +135,16 @@ class Step:
         if client is not None and client is not self._client:
             answer: Any = client.execute_command(*command)  # type: ignore[no-untyped-call]
             return answer
+        return self._loaded(partial(self._client.run_step, command), command)
+
+    def begin(self, keys: Sequence[Any], args: Sequence[Any]) -> Callable[[], Any]:
+        """Send the step; what is given waits for its answer, and is to be called."""
+        command = self.command(keys, args)
+        return partial(self._loaded, self._client.begin_step(command), command)
+
+    def _loaded(self, answer: Callable[[], Any], command: Sequence[Any]) -> Any:
         try:
-            return self._client.run_step(command)
+            return answer()
         except redis.exceptions.NoScriptError:
             self._client.script_load(self._text)
             return self._client.run_step(command)
@@ -153,3 +186,10 @@ def _answer(call: StepCall) -> Any:
         return call.step(keys=call.keys, args=call.args)
     except redis.ResponseError as error:
         return error
+
+
+def hash_fields(client: redis.Redis, key: str, fields: Sequence[str]) -> list[str | None]:
+    """HMGET, by the short way where the client has one."""
+    if isinstance(client, StepClient):
+        return cast("list[str | None]", client.run_step(("HMGET", key, *fields)))
+    return cast("list[str | None]", client.hmget(key, fields))

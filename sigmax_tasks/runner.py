@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 MakeJoin = Callable[[], Join | None]
 POLL_SECONDS = 0.5
+UNDISTURBED_SECONDS = 0.02
+"""So long a task has the interpreter for itself before what its end takes is made beside it."""
 MOST_IDLE_THREADS = 64
 SLEPT_SECONDS = 1.0
 """Between taking a task and beginning it lie microseconds, unless the process was stopped."""
@@ -63,6 +65,10 @@ def _identity(pid: int) -> str:
 def worker_identity() -> str:
     """``host:pid`` of this worker process."""
     return _identity(os.getpid())
+
+
+def _join_nothing() -> None:
+    return None
 
 
 @dataclass
@@ -131,7 +137,7 @@ class TaskRunner:
         task: ResearchTask,
         batch: tuple[str, ...],
         owner: str,
-        join: MakeJoin | None = None,
+        join: MakeJoin = _join_nothing,
         held: Held | None = None,
         taken_at: float | None = None,
     ) -> None:
@@ -146,8 +152,7 @@ class TaskRunner:
         if limit <= 0:
             if self._store.hold_lease(run.run_id, task.task_id, owner):
                 late = ended(task, TaskStatus.SKIPPED, "no time left in the run", at=started_at)
-                made = None if join is None else join()
-                self._store.record_outcome(run, late, join=made, held=held)
+                self._store.record_outcome(run, late, join=join(), held=held)
             return
         if taken_at is None:
             taken_at = clock.monotonic()
@@ -158,7 +163,7 @@ class TaskRunner:
         effort = _Effort(allowance, taken_at, Deadline.after(limit))
         work = partial(carried(self._begin), run, task, batch, owner, limit, effort)
         errand = self._hands.give(work)
-        made = None if join is None else join()  # while the task works: nobody waits for it
+        made = None if errand.wait(min(UNDISTURBED_SECONDS, limit)) else join()
         problem = self._wait(run, task, owner, limit, effort, errand)
         if problem is None:
             effort.allowance.leave()
@@ -183,7 +188,7 @@ class TaskRunner:
             redactions=dict(effort.redactions),
             compliance=effort.compliance,
         )
-        self._store.record_outcome(run, outcome, effort.observations, made, held)
+        self._store.record_outcome(run, outcome, effort.observations, made or join(), held)
 
     def _limit_seconds(self, run: OpenRun, task: ResearchTask, now: datetime) -> float:
         """The task's own limit, within what the batch and the run have left."""

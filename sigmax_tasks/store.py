@@ -38,7 +38,7 @@ from sigmax_tasks.errors import (
     NewerRunError,
     RunNotFoundError,
 )
-from sigmax_tasks.lua_steps import StepCall, in_one_go
+from sigmax_tasks.lua_steps import StepCall, hash_fields, in_one_go
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.dossier import Dossier
 from sigmax_tasks.models.events import EventKind, ProgressEvent
@@ -151,7 +151,7 @@ class RunStore(EndStore):
             *("protocol", "request", "plan", "settings"),
             *("created_at", "deadline_at", "submission"),
         )
-        values = cast("list[str | None]", self._redis.hmget(f"sigmax:run:{run_id}", names))
+        values = hash_fields(self._redis, f"sigmax:run:{run_id}", names)
         protocol, request, plan, settings, created_at, deadline_at, submission = values
         _refuse_newer(run_id, protocol)
         if not (request and plan and settings and created_at and deadline_at):

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import cast
 
 import redis
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from sigmax_planner.facts import TaskSample
 from sigmax_planner.models import DataMode
@@ -171,14 +171,14 @@ class TaskStore(EventStore):
         if join.opens is not None:
             facts |= {
                 "run": run.run_id,
-                "opens": self._event(join.opens.model_copy(update={"at": now})),
+                "opens": self._event_at(join.opens, now),
                 "at": str(now.timestamp()),
                 # What a run waits for last is served first: one that is nearly done ends.
                 "push": "RPUSH" if join.step + 1 == len(run.plan.execution_order) else "LPUSH",
                 "front_runs": self._runtime.engine.front_runs,
                 "forgotten": str(now.timestamp() - FORGOTTEN_SECONDS),
             }
-        return json.dumps(facts, separators=(",", ":"))
+        return to_json(facts).decode()
 
     def _offered(self, run: OpenRun, offer: Offer, now: datetime) -> dict[str, object]:
         facts: dict[str, object] = {"lists": offer.lists}
@@ -189,7 +189,7 @@ class TaskStore(EventStore):
                 "lease": f"sigmax:lease:{run.run_id}:{task_id}",
                 "owner": offer.owner,
                 "milliseconds": self._lease_milliseconds,
-                "event": self._event(offer.started.model_copy(update={"at": now})),
+                "event": self._event_at(offer.started, now),
                 "place": offer.place + 1,  # Lua counts from 1
                 "batch_size": offer.batch_size,
             }

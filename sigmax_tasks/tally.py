@@ -8,13 +8,15 @@ last count. What is spent stands in budget.py.
 
 from __future__ import annotations
 
-import json
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from pydantic_core import to_json
 
 from sigmax_planner.models import DataMode
 from sigmax_tasks.models.decision import RunRecord
@@ -71,10 +73,14 @@ class Histogram:
     bounds: tuple[float, ...]
     scale: int
 
-    def add(self, counts: Counter[str], value: float | Decimal) -> None:
-        bound = next((f"{b:g}" for b in self.bounds if value <= b), "inf")
-        counts[f"{self.name}|{bound}"] += 1
-        counts[f"{self.name}|sum"] += max(0, round(value * self.scale))
+    def of(self, value: float | Decimal) -> dict[str, int]:
+        """What one value adds."""
+        at = bisect_left(self.bounds, value)
+        bound = f"{self.bounds[at]:g}" if at < len(self.bounds) else "inf"
+        return {
+            f"{self.name}|{bound}": 1,
+            f"{self.name}|sum": max(0, round(value * self.scale)),
+        }
 
 
 TASK_SECONDS: Final = Histogram(
@@ -119,14 +125,15 @@ def alert_kind(text: str) -> str:
 
 def outcome_tally(outcome: TaskOutcome) -> str:
     """What one task adds."""
-    counts: Counter[str] = Counter({f"tasks|{outcome.status.value}": 1})
-    by_task = Counter({f"{outcome.task_id}|{outcome.status.value}": 1})
+    status = outcome.status.value
+    counts = {f"tasks|{status}": 1}
+    by_task = {f"{outcome.task_id}|{status}": 1}
     if outcome.status is not TaskStatus.COMPLETED:
-        counts[f"causes|{outcome.status.value}|{cause_of(outcome.reason)}"] += 1
+        counts[f"causes|{status}|{cause_of(outcome.reason)}"] = 1
     if outcome.status is not TaskStatus.SKIPPED:
-        TASK_SECONDS.add(counts, outcome.duration_seconds)
-        by_task[f"{outcome.task_id}|ms"] += round(outcome.duration_seconds * 1000)
-        counts["attempts"] += outcome.attempts
+        counts |= TASK_SECONDS.of(outcome.duration_seconds)
+        counts["attempts"] = outcome.attempts
+        by_task[f"{outcome.task_id}|ms"] = round(outcome.duration_seconds * 1000)
     return _packed(counts, by_task)
 
 
@@ -135,10 +142,10 @@ def record_tally(record: RunRecord) -> str:
     research, decision = record.research, record.decision
     counts: Counter[str] = Counter({f"runs|{end_of(record)}": 1})
     counts[f"decisions|{decision.action.value}|{decision.data_mode.value}"] += 1
-    RUN_SECONDS.add(counts, research.duration_seconds)
-    COST_USD.add(counts, record.cost.actual_usd)
+    counts.update(RUN_SECONDS.of(research.duration_seconds))
+    counts.update(COST_USD.of(record.cost.actual_usd))
     if research.speedup > 0:
-        SPEEDUP.add(counts, research.speedup)
+        counts.update(SPEEDUP.of(research.speedup))
     counts.update(f"alerts|{alert_kind(text)}" for text in research.alerts)
     return _packed(counts, {})
 
@@ -180,4 +187,4 @@ def modes() -> tuple[str, ...]:
 
 
 def _packed(counts: Mapping[str, int], by_task: Mapping[str, int]) -> str:
-    return json.dumps({"all": counts, "tasks": by_task})
+    return to_json({"all": counts, "tasks": by_task}).decode()

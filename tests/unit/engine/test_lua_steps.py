@@ -124,6 +124,23 @@ def test_a_late_answer_is_not_taken_for_the_next(start: list[Server]) -> None:
     client.close()
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [(b":1\r\n", b":2\r\n"), (NOSCRIPT, b":2\r\n", b":1\r\n"), (b"", b":2\r\n", b":1\r\n")],
+)
+def test_a_step_under_way_is_answered_behind_what_goes_between(
+    start: list[Server], answers: tuple[bytes, ...]
+) -> None:
+    """Also where Redis does not know it, and where its connection is cut."""
+    server = Server(*answers)
+    client, step = step_on(server, start)
+    under_way = step.begin(["k"], ["a"])
+    wait_until(lambda: len(server.answers) == len(answers) - 1, 10, "it is sent at once")
+    assert step() == 2
+    assert under_way() == 1
+    client.close()
+
+
 def interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
