@@ -370,7 +370,7 @@ def world_of(data_mode: DataMode) -> str:
 
 def day_of(moment: datetime) -> str:
     """The UTC day, ``2025-03-14``."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+    return moment.astimezone(UTC).date().isoformat()
 
 
 def lower(first: Decimal | None, second: Decimal | None) -> Decimal | None:

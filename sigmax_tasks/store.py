@@ -65,6 +65,9 @@ from sigmax_tasks.tally import (
     TALLY_KEY,
 )
 
+SETTINGS_GONE = -1
+"""What ``CREATE`` gives where the settings of a run have to be sent with it."""
+
 
 class RunStore(EndStore):
     """All that a cluster knows of its runs."""
@@ -72,6 +75,7 @@ class RunStore(EndStore):
     def __init__(self, client: redis.Redis, runtime: RuntimeSettings) -> None:
         super().__init__(client, runtime)
         self._create_script = client.register_script(CREATE)
+        self._sent_settings = ""
 
     # Runs
 
@@ -80,8 +84,26 @@ class RunStore(EndStore):
 
         True where that was sent; False for a user who may not write to its queue. Raises
         :class:`ClusterBusyError` where ``engine.max_open_runs`` are open; in one step with the
-        write, so that many who submit at once never exceed it.
+        write, so that many who submit at once never exceed it. Settings that this store has
+        written before are sent only where Redis has them no more.
         """
+        known = run.settings_hash == self._sent_settings
+        refused, *sent = in_one_go(self._creation(run, "" if known else snapshot, first))
+        if refused == SETTINGS_GONE:
+            refused, *sent = in_one_go(self._creation(run, snapshot, first))
+        if isinstance(refused, redis.ResponseError):
+            raise refused
+        if refused:
+            raise ClusterBusyError(int(refused), self._runtime.engine.max_open_runs or 0)
+        self._sent_settings = run.settings_hash
+        for answer in sent:
+            if isinstance(answer, redis.exceptions.NoPermissionError):
+                return False
+            if isinstance(answer, redis.ResponseError):
+                raise answer
+        return first is not None
+
+    def _creation(self, run: OpenRun, snapshot: str, first: Sending | None) -> list[StepCall]:
         life = self._open_seconds(run)
         started = self._event(
             ProgressEvent(
@@ -127,20 +149,7 @@ class RunStore(EndStore):
                 *(part for field in fields.items() for part in field),
             ],
         )
-        calls = [writing]
-        if first is not None:
-            calls.append(self._send_call(first, step=0, claim=True))
-        refused, *sent = in_one_go(calls)
-        if isinstance(refused, redis.ResponseError):
-            raise refused
-        if refused and most is not None:
-            raise ClusterBusyError(int(refused), most)
-        for answer in sent:
-            if isinstance(answer, redis.exceptions.NoPermissionError):
-                return False
-            if isinstance(answer, redis.ResponseError):
-                raise answer
-        return first is not None
+        return [writing] if first is None else [writing, self._send_call(first, step=0, claim=True)]
 
     def load(self, run_id: str) -> OpenRun:
         """The fixed part of a run; :class:`RunNotFoundError` when it is not (or no longer) kept.

@@ -295,3 +295,29 @@ def test_deadlines_are_those_of_the_runs(store: RunStore, client: redis.Redis) -
     client.hset(f"sigmax:run:{run.run_id}", "protocol", 99)
     with pytest.raises(NewerRunError):
         store.deadlines([run.run_id])
+
+
+def test_settings_are_sent_once_and_again_where_redis_has_lost_them(
+    store: RunStore, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    script = store._create_script
+
+    def told(keys, args):
+        sent.append(args[2])
+        return script(keys=keys, args=args)
+
+    monkeypatch.setattr(store, "_create_script", told)
+    runs = [open_run(f"20250314-120000-0000000{number}") for number in range(3)]
+    store.create(runs[0], "{}")
+    client.expire(f"sigmax:settings:{runs[0].settings_hash}", 60)
+    store.create(runs[1], "{}", first_batch(runs[1], runs[1].plan.tasks[:1]))
+    assert client.ttl(f"sigmax:settings:{runs[0].settings_hash}") > 60
+    assert sent == ["{}", ""]
+    client.delete(f"sigmax:settings:{runs[0].settings_hash}")
+    assert store.create(runs[2], "{}", first_batch(runs[2], runs[2].plan.tasks[:1]))
+    assert sent == ["{}", "", "", "{}"]
+    assert store.settings_snapshot(runs[0].settings_hash) == "{}"
+    assert [store.state(run.run_id).step for run in runs] == [-1, 0, 0]
+    kinds = [event.kind for event in store.read_events({runs[2].run_id: "0-0"}, 0.01)]
+    assert kinds == [EventKind.RUN_STARTED, EventKind.BATCH_STARTED]
