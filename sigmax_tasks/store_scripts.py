@@ -78,8 +78,8 @@ return 1
 # others, message), at the end of the list, or with RPUSH at its head. A run is behind when so many
 # of its submission are open before it.
 RELEASE_LUA = """
-local function release(run, id, ready, front_runs, forgotten, push)
-  local submission, list = redis.call('HGET', run, 'submission'), 1
+local function release(submission, id, ready, front_runs, forgotten, push)
+  local list = 1
   if submission then
     local open = 'sigmax:submission:' .. submission
     redis.call('ZREMRANGEBYSCORE', open, '-inf', forgotten)
@@ -102,7 +102,7 @@ end
 # RECORD_OUTCOME, and in the same step the join of a chord, when all tasks of its batch have an
 # outcome and nobody has joined it yet: the next batch begins where its messages are ready and all
 # tasks so far completed, else the body of the chord is sent. The last key is the list for that and
-# the last argument a JSON object, see TaskStore._joining.
+# the last two arguments the body and a JSON object, see TaskStore._joining.
 # A count that is the outcomes themselves cannot be lost and does not count a task twice.
 # What the caller offers to do itself (run_state.py) it begins here, and gets 2 more than otherwise.
 RECORD_AND_JOIN = (
@@ -113,20 +113,20 @@ RECORD_AND_JOIN = (
     + """
 end
 local written = record()
-if written < 0 or redis.call('HGET', KEYS[1], 'state') ~= 'open' then return written end
+if written < 0 then return written end
 local join = cjson.decode(ARGV[#ARGV])
+local run = redis.call('HMGET', KEYS[1], 'state', join.mark, 'step', 'broken', 'submission')
+if run[1] ~= 'open' then return written end
 for _, task in ipairs(join.needs) do
   if redis.call('HEXISTS', KEYS[2], task) == 0 then return written end
 end
-local joined = redis.call('HGET', KEYS[1], join.mark)
-if joined and tonumber(joined) >= join.step then return written end
-redis.call('HSET', KEYS[1], join.mark, join.step)
+if run[2] and tonumber(run[2]) >= join.step then return written end
 local offer = join.offer
 local left_to_caller = offer and redis.call('EXISTS', unpack(offer.lists)) == 0
 local ready = join.opens and redis.call('HGET', KEYS[1], 'next:' .. join.step)
-if ready and tonumber(redis.call('HGET', KEYS[1], 'step')) == join.step - 1
-  and redis.call('HEXISTS', KEYS[1], 'broken') == 0 then
-  redis.call('HSET', KEYS[1], 'step', join.step, 'step_at', join.at, 'sent', join.step)
+if ready and tonumber(run[3]) == join.step - 1 and not run[4] then
+  redis.call('HSET', KEYS[1], join.mark, join.step, 'step', join.step, 'step_at', join.at,
+    'sent', join.step)
   redis.call('HDEL', KEYS[1], 'next:' .. join.step)
   redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.opens)
   local messages = cjson.decode(ready)
@@ -137,12 +137,15 @@ if ready and tonumber(redis.call('HGET', KEYS[1], 'step')) == join.step - 1
     begin(KEYS[1], KEYS[3], offer.lease, offer.task, offer.owner, offer.milliseconds, join.at,
       offer.event, ARGV[5])
   end
-  release(KEYS[1], join.run, messages, join.front_runs, join.forgotten, join.push)
+  if #messages > 0 then
+    release(run[5], join.run, messages, join.front_runs, join.forgotten, join.push)
+  end
   return left_to_caller and written + 2 or written
 end
+redis.call('HSET', KEYS[1], join.mark, join.step)
 if join.event then redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.event) end
 if left_to_caller and join.ends_run then return written + 2 end
-redis.call('LPUSH', KEYS[#KEYS], join.message)
+redis.call('LPUSH', KEYS[#KEYS], ARGV[#ARGV - 1])
 return written
 """
 )
@@ -160,7 +163,8 @@ end
 redis.call('HSET', KEYS[1], 'sent', ARGV[2])
 redis.call('XADD', KEYS[2], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV[4])
 for i = 10, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-release(KEYS[1], ARGV[7], cjson.decode(ARGV[6]), ARGV[8], ARGV[9], 'LPUSH')
+local submission = redis.call('HGET', KEYS[1], 'submission')
+release(submission, ARGV[7], cjson.decode(ARGV[6]), ARGV[8], ARGV[9], 'LPUSH')
 return 1
 """
 )

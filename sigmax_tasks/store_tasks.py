@@ -143,7 +143,8 @@ class TaskStore(EventStore):
             written = int(cast("int", self._outcome_script(keys=keys, args=args)))
         else:
             answer = self._join_script(
-                keys=[*keys, join.letter.key], args=[*args, self._joining(run, join)]
+                keys=[*keys, join.letter.key],
+                args=[*args, join.letter.text, self._joining(run, join)],
             )
             written = int(cast("int", answer))
             if join.offer is not None and written > 1:
@@ -159,7 +160,6 @@ class TaskStore(EventStore):
             "needs": join.needs,
             "step": join.step,
             "mark": join.mark,
-            "message": join.letter.text,
         }
         if join.ends_run:
             event = ProgressEvent(run_id=run.run_id, kind=EventKind.RUN_FINALIZING, at=clock.now())

@@ -102,13 +102,15 @@ local function tally(all, by_task, text)
   local add = cjson.decode(text)
   for field, by in pairs(add['all']) do redis.call('HINCRBY', all, field, by) end
   redis.call('EXPIRE', all, KEEP)
+  if not next(add['tasks']) then return end
+  local fields = redis.call('HLEN', by_task)
   for field, by in pairs(add['tasks']) do
-    if redis.call('HEXISTS', by_task, field) == 0 and redis.call('HLEN', by_task) >= MOST then
+    if fields >= MOST and redis.call('HEXISTS', by_task, field) == 0 then
       field = string.gsub(field, '^[^|]*', 'other')
     end
-    redis.call('HINCRBY', by_task, field, by)
-    redis.call('EXPIRE', by_task, KEEP)
+    if redis.call('HINCRBY', by_task, field, by) == by then fields = fields + 1 end
   end
+  redis.call('EXPIRE', by_task, KEEP)
 end
 """.replace("KEEP", str(KEEP_SECONDS)).replace("MOST", str(MOST_TASK_FIELDS))
 
