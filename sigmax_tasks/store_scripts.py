@@ -120,8 +120,12 @@ if run[1] ~= 'open' then return written end
 for _, task in ipairs(join.needs) do
   if redis.call('HEXISTS', KEYS[2], task) == 0 then return written end
 end
-if run[2] and tonumber(run[2]) >= join.step then return written end
 local offer = join.offer
+if run[2] and tonumber(run[2]) >= join.step then
+  -- The caller has begun it where it sends this again, for it did not get the answer.
+  local begun = offer and offer.task and redis.call('GET', offer.lease) == offer.owner
+  return begun and written + 2 or written
+end
 local left_to_caller = offer and redis.call('EXISTS', unpack(offer.lists)) == 0
 local ready = join.opens and redis.call('HGET', KEYS[1], 'next:' .. join.step)
 if ready and tonumber(run[3]) == join.step - 1 and not run[4] then

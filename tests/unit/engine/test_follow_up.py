@@ -63,9 +63,11 @@ def under_way(client: redis.Redis, run: OpenRun) -> RunStore:
     return store
 
 
-def offered(run: OpenRun, step: int, *, may_go_on: bool = True) -> tuple[FollowUp, Join]:
+def offered(
+    run: OpenRun, step: int, *, may_go_on: bool = True, owner: str = "me"
+) -> tuple[FollowUp, Join]:
     batches = run.plan.execution_order
-    following = FollowUp(run, step, "host:1", "me", lambda: may_go_on)
+    following = FollowUp(run, step, "host:1", owner, lambda: may_go_on)
     ends_run = step == len(batches)
     body = body_of_chord(run.run_id, step - 1, last=ends_run)
     opens = None
@@ -143,13 +145,27 @@ def test_what_is_accepted_is_left_to_one_caller(client: redis.Redis) -> None:
     run = three_behind_one()
     store = under_way(client, run)
     accepted = []
-    for _ in range(3):
-        following, join = offered(run, 1)
+    for owner in ("me", "another", "a third"):
+        following, join = offered(run, 1, owner=owner)
         client.delete(*ALL_LISTS)
         store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED), join=join)
         accepted.append(following.accepted)
     assert accepted == [True, False, False]
     assert waiting(client) == []
+
+
+def test_who_did_not_get_the_answer_and_asks_again_has_it_still(client: redis.Redis) -> None:
+    run = three_behind_one()
+    store = under_way(client, run)
+    for first in (True, False):
+        following, join = offered(run, 1)
+        kept = store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED), join=join)
+        assert kept is first
+        assert following.accepted
+    state = store.state(run.run_id)
+    assert state is not None
+    assert dict(state.tries) == {"long": 1}
+    assert sorted(waiting(client)) == ["other", "short"]
 
 
 @pytest.mark.parametrize("busy", [False, True])
