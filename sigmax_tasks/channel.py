@@ -128,9 +128,6 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
             args=[delivery_tag],
         )
 
-    def holds(self, message_id: str) -> bool:
-        return message_id in self._held
-
     def held(self, message_id: str) -> Held | None:
         """The message of that task as it is held here, None when it is not."""
         tag = self._held.get(message_id)
@@ -154,24 +151,11 @@ _all_qos: list[ref[QoS]] = []
 
 def held_message(message_id: str) -> Held | None:
     """The message of a task that this process works on; None in a child of a pool of processes."""
-    qos = _holder(message_id)
-    return None if qos is None else qos.held(message_id)
-
-
-def takes_tasks(message_id: str) -> bool:
-    """Whether the worker that holds the message of that task takes tasks as before.
-
-    One that is about to end, or was told to leave their queue, does not.
-    """
-    qos = _holder(message_id)
-    return qos is not None and RESEARCH_QUEUE in qos.channel.active_queues
-
-
-def _holder(message_id: str) -> QoS | None:
     for kept in tuple(_all_qos):
         qos = kept()
-        if qos is not None and qos.holds(message_id):
-            return qos
+        held = None if qos is None else qos.held(message_id)
+        if held is not None:
+            return held
     return None
 
 

@@ -51,14 +51,9 @@ def lean_chord(
         )
         for task in tasks
     ]
-    return chord_letters(header, body_of_chord(run_id, step, last=last))
-
-
-def body_of_chord(run_id: str, step: int, *, last: bool) -> Call:
-    """What follows batch ``step`` where the next one does not begin by itself."""
     if last:
-        return control_call(FINALIZE_RUN, run_id)
-    return control_call(CLOSE_BATCH, run_id, step + 1)
+        return chord_letters(header, control_call(FINALIZE_RUN, run_id))
+    return chord_letters(header, control_call(CLOSE_BATCH, run_id, step + 1))
 
 
 def send_lean_chord(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -65,25 +65,6 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """What follows a batch and the worker that ends it would do itself, without a message.
-
-    It is left to the worker only while ``stands`` holds and nothing waits in ``lists``, so that it
-    overtakes nobody; then ``accept`` is called. With ``started`` it is the task which that event
-    names, number ``place`` of the ``batch_size`` of its batch, and its lease is of ``owner``;
-    without, the end of the run.
-    """
-
-    lists: tuple[str, ...]
-    stands: Callable[[], bool]
-    accept: Callable[[], None]
-    owner: str = ""
-    started: ProgressEvent | None = None
-    place: int = 0
-    batch_size: int = 0
-
-
-@dataclass(frozen=True)
 class Conclusion:
     """A run that is about to be concluded, for the ``tries``-th time; it spends nothing any more.
 
@@ -102,8 +83,7 @@ class Join:
 
     ``step`` is the batch that follows; with ``ends_run`` none does. ``mark`` is where the run keeps
     that it was sent. ``opens`` tells that the next batch began, for a run that keeps its messages
-    ready: then it begins in place of the letter, unless a task did not complete. What is on
-    ``offer`` and accepted is not sent.
+    ready: then it begins in place of the letter, unless a task did not complete.
     """
 
     needs: tuple[str, ...]
@@ -112,7 +92,6 @@ class Join:
     ends_run: bool
     mark: str = "joined"
     opens: ProgressEvent | None = None
-    offer: Offer | None = None
 
 
 @dataclass(frozen=True)

@@ -139,12 +139,10 @@ class TaskRunner:
         owner: str,
         join: MakeJoin = _join_nothing,
         held: Held | None = None,
-        taken_at: float | None = None,
     ) -> None:
         """Run the task and record its outcome, unless somebody else has done so or is at it.
 
-        ``join`` and ``held`` go with the outcome, see :meth:`RunStore.record_outcome`. With
-        ``taken_at`` the owner has the task since then (monotonic) and its start is told of.
+        ``join`` and ``held`` go with the outcome, see :meth:`RunStore.record_outcome`.
         """
         started_at = clock.now()
         started = clock.monotonic()
@@ -154,10 +152,9 @@ class TaskRunner:
                 late = ended(task, TaskStatus.SKIPPED, "no time left in the run", at=started_at)
                 self._store.record_outcome(run, late, join=join(), held=held)
             return
-        if taken_at is None:
-            taken_at = clock.monotonic()
-            if not self._take(run, task, owner, started_at):
-                return
+        taken_at = clock.monotonic()
+        if not self._take(run, task, owner, started_at):
+            return
         account = self._store.account(run, *self._day_limits)
         allowance = self._store.ledger.allowance(account, task.task_id)
         effort = _Effort(allowance, taken_at, Deadline.after(limit))

@@ -91,23 +91,13 @@ local function release(submission, id, ready, front_runs, forgotten, push)
   for i = first, last, by do redis.call(push, ready[i][list], ready[i][3]) end
 end
 """
-# A task was begun: its lease, the time of its first start, the event. ``most`` events are kept.
-BEGIN_LUA = """
-local function begin(run, events, lease, task, owner, milliseconds, at, event, most)
-  redis.call('SET', lease, owner, 'PX', milliseconds)
-  redis.call('HSETNX', run, 'started:' .. task, at)
-  redis.call('XADD', events, 'NOMKSTREAM', 'MAXLEN', '~', most, '*', 'e', event)
-end
-"""
 # RECORD_OUTCOME, and in the same step the join of a chord, when all tasks of its batch have an
 # outcome and nobody has joined it yet: the next batch begins where its messages are ready and all
 # tasks so far completed, else the body of the chord is sent. The last key is the list for that and
 # the last two arguments the body and a JSON object, see TaskStore._joining.
 # A count that is the outcomes themselves cannot be lost and does not count a task twice.
-# What the caller offers to do itself (run_state.py) it begins here, and gets 2 more than otherwise.
 RECORD_AND_JOIN = (
     RELEASE_LUA
-    + BEGIN_LUA
     + "local function record()"
     + RECORD_OUTCOME
     + """
@@ -120,35 +110,18 @@ if run[1] ~= 'open' then return written end
 for _, task in ipairs(join.needs) do
   if redis.call('HEXISTS', KEYS[2], task) == 0 then return written end
 end
-local offer = join.offer
-if run[2] and tonumber(run[2]) >= join.step then
-  -- The caller has begun it where it sends this again, for it did not get the answer.
-  local begun = offer and offer.task and redis.call('GET', offer.lease) == offer.owner
-  return begun and written + 2 or written
-end
-local left_to_caller = offer and redis.call('EXISTS', unpack(offer.lists)) == 0
+if run[2] and tonumber(run[2]) >= join.step then return written end
 local ready = join.opens and redis.call('HGET', KEYS[1], 'next:' .. join.step)
 if ready and tonumber(run[3]) == join.step - 1 and not run[4] then
   redis.call('HSET', KEYS[1], join.mark, join.step, 'step', join.step, 'step_at', join.at,
     'sent', join.step)
   redis.call('HDEL', KEYS[1], 'next:' .. join.step)
   redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.opens)
-  local messages = cjson.decode(ready)
-  left_to_caller = left_to_caller and offer.task and #messages == offer.batch_size
-  if left_to_caller then
-    table.remove(messages, offer.place)
-    redis.call('HINCRBY', KEYS[1], 'tries:' .. offer.task, 1)
-    begin(KEYS[1], KEYS[3], offer.lease, offer.task, offer.owner, offer.milliseconds, join.at,
-      offer.event, ARGV[5])
-  end
-  if #messages > 0 then
-    release(run[5], join.run, messages, join.front_runs, join.forgotten, join.push)
-  end
-  return left_to_caller and written + 2 or written
+  release(run[5], join.run, cjson.decode(ready), join.front_runs, join.forgotten, join.push)
+  return written
 end
 redis.call('HSET', KEYS[1], join.mark, join.step)
 if join.event then redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.event) end
-if left_to_caller and join.ends_run then return written + 2 end
 redis.call('LPUSH', KEYS[#KEYS], ARGV[#ARGV - 1])
 return written
 """
@@ -175,19 +148,18 @@ return 1
 # Takes a task: lease, time of its first start and event in one step; gives how often it was begun.
 # 0 when the run is over, the task has its outcome or another worker holds it; -1 when it was begun
 # ARGV[7] times already and nobody finished it.
-START_TASK = (
-    BEGIN_LUA
-    + """
+START_TASK = """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return 0 end
 local owner = redis.call('GET', KEYS[4])
 if owner and owner ~= ARGV[2] then return 0 end
 local tries = redis.call('HINCRBY', KEYS[1], 'tries:' .. ARGV[1], 1)
 if tries > tonumber(ARGV[7]) then return -1 end
-begin(KEYS[1], KEYS[3], KEYS[4], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
+redis.call('SET', KEYS[4], ARGV[2], 'PX', ARGV[3])
+redis.call('HSETNX', KEYS[1], 'started:' .. ARGV[1], ARGV[4])
+redis.call('XADD', KEYS[3], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[6], '*', 'e', ARGV[5])
 return tries
 """
-)
 # Moves a run from one batch to the next; only one caller per step gets 1.
 CLAIM_STEP = """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then return 0 end

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
 from typing import cast
 
@@ -19,7 +18,7 @@ from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.models.observations import Observation
 from sigmax_tasks.models.research import TaskOutcome, TaskStatus
 from sigmax_tasks.refusals import DeadLetter, add_dead_letter
-from sigmax_tasks.run_state import Join, Offer, OpenRun, RunState, Sending, outcomes_of
+from sigmax_tasks.run_state import Join, OpenRun, RunState, Sending, outcomes_of
 from sigmax_tasks.settings.runtime import RuntimeSettings
 from sigmax_tasks.store_events import EventStore
 from sigmax_tasks.store_scripts import (
@@ -50,7 +49,6 @@ from sigmax_tasks.wire import Held, Letter
 
 FORGOTTEN_SECONDS = 15.0
 """How long past its deadline an open run still counts as one: then nobody looks after it."""
-LEFT_TO_CALLER = 2
 _NOTHING_READY: Mapping[int, Sequence[Letter]] = MappingProxyType({})
 
 
@@ -92,9 +90,8 @@ class TaskStore(EventStore):
     ) -> bool:
         """Keep the outcome, and what it rests on, if it is the first of its task; else False.
 
-        ``join`` says what is sent, in the same step, when this was the last of its batch, and what
-        of it the caller would do itself. ``held`` is the message that asked for it: the step
-        acknowledges it.
+        ``join`` says what is sent, in the same step, when this was the last of its batch. ``held``
+        is the message that asked for it: the step acknowledges it.
         """
         run_id = run.run_id
         task = run.plan.task(outcome.task_id)
@@ -147,9 +144,6 @@ class TaskStore(EventStore):
                 args=[*args, join.letter.text, self._joining(run, join)],
             )
             written = int(cast("int", answer))
-            if join.offer is not None and written > 1:
-                written -= LEFT_TO_CALLER
-                join.offer.accept()
         first = written == 1
         if first and held is not None:
             held.settle()
@@ -164,11 +158,8 @@ class TaskStore(EventStore):
         if join.ends_run:
             event = ProgressEvent(run_id=run.run_id, kind=EventKind.RUN_FINALIZING, at=clock.now())
             facts["event"] = self._event(event)
-            facts["ends_run"] = True
-        now = clock.now()
-        if join.offer is not None and join.offer.stands():
-            facts["offer"] = self._offered(run, join.offer, now)
         if join.opens is not None:
+            now = clock.now()
             facts |= {
                 "run": run.run_id,
                 "opens": self._event_at(join.opens, now),
@@ -179,21 +170,6 @@ class TaskStore(EventStore):
                 "forgotten": str(now.timestamp() - FORGOTTEN_SECONDS),
             }
         return to_json(facts).decode()
-
-    def _offered(self, run: OpenRun, offer: Offer, now: datetime) -> dict[str, object]:
-        facts: dict[str, object] = {"lists": offer.lists}
-        if offer.started is not None:
-            task_id = offer.started.task_id
-            facts |= {
-                "task": task_id,
-                "lease": f"sigmax:lease:{run.run_id}:{task_id}",
-                "owner": offer.owner,
-                "milliseconds": self._lease_milliseconds,
-                "event": self._event_at(offer.started, now),
-                "place": offer.place + 1,  # Lua counts from 1
-                "batch_size": offer.batch_size,
-            }
-        return facts
 
     def send_batch(
         self,

@@ -23,12 +23,11 @@ from sigmax_planner.canvas import (
 from sigmax_planner.models import ResearchTask, TaskPriority
 from sigmax_tasks import clock
 from sigmax_tasks.celery import app, settings
-from sigmax_tasks.channel import held_message, takes_tasks
+from sigmax_tasks.channel import held_message
 from sigmax_tasks.cluster_link import connect
 from sigmax_tasks.errors import NewerRunError, RunNotFoundError
 from sigmax_tasks.finalizer import conclude
-from sigmax_tasks.follow_up import FollowUp, told_to_monitors
-from sigmax_tasks.lean_chords import batch_started, body_of_chord, chords_of, send_lean_chord
+from sigmax_tasks.lean_chords import batch_started, chords_of, send_lean_chord
 from sigmax_tasks.llm.hearing import BY_LLM
 from sigmax_tasks.logs import about
 from sigmax_tasks.models.events import EventKind, ProgressEvent
@@ -132,61 +131,15 @@ def _run_research(self: Task, run_id: str, task_id: str) -> str:
         return task_id
     _, runner = place.of(run)
     message_id = self.request.id or ""
-    following = _behind(run, _batch_of(run, task_id) + 1, message_id)
     runner.run(
         run,
         run.plan.task(task_id),
         companions(run.plan, task_id),
-        _owner(message_id),
-        partial(_join_of, self.request, run, task_id, following),
+        f"{worker_identity()}:{threading.get_ident()}:{message_id}",
+        partial(_join_of, self.request, run, task_id),
         held_message(message_id),
     )
-    while following is not None and following.accepted:
-        following = _go_on(place, run, following, message_id)
     return task_id
-
-
-def _batch_of(run: OpenRun, task_id: str) -> int:
-    batches = run.plan.execution_order
-    return next(number for number, batch in enumerate(batches) if task_id in batch)
-
-
-def _owner(work_id: str) -> str:
-    """Who holds the lease of a task: each that takes it, in whichever process and thread."""
-    return f"{worker_identity()}:{threading.get_ident()}:{work_id}"
-
-
-def _behind(run: OpenRun, step: int, message_id: str) -> FollowUp | None:
-    """What this worker may do itself behind a task of the batch before ``step``, if anything."""
-    if in_flow(run.plan) or threading.current_thread() is threading.main_thread():
-        return None  # by critical path some thought comes first; a pool without threads would block
-    owner = _owner(f"{message_id}/{step}")
-    may_go_on = partial(takes_tasks, message_id)
-    return FollowUp(run, step, worker_identity(), owner, may_go_on)
-
-
-def _go_on(place: Workplace, run: OpenRun, follow_up: FollowUp, message_id: str) -> FollowUp | None:
-    """Do what was left to this worker behind a batch; what follows that, None for nothing."""
-    task = follow_up.task
-    if task is None:
-        with told_to_monitors(run.run_id, None):
-            _conclude(place, run, _LAST_BATCH_DONE)
-        return None
-    step = follow_up.step + 1
-    following = _behind(run, step, message_id)
-    body = body_of_chord(run.run_id, follow_up.step, last=step == len(run.plan.execution_order))
-    _, runner = place.of(run)
-    with about(run.run_id, task.task_id), told_to_monitors(run.run_id, task.task_id):
-        runner.run(
-            run,
-            task,
-            companions(run.plan, task.task_id),
-            follow_up.owner,
-            partial(_join_behind, run, task.task_id, body, None, following),
-            None,
-            follow_up.taken_at,
-        )
-    return following
 
 
 @app.task(name=CLOSE_BATCH, ignore_result=True)
@@ -220,21 +173,17 @@ def finalize_run(run_id: str, unfinished_reason: str = _LAST_BATCH_DONE) -> None
     with about(run_id):
         run = place.recall(run_id)
         if run is not None:
-            _conclude(place, run, unfinished_reason)
-
-
-def _conclude(place: Workplace, run: OpenRun, unfinished_reason: str) -> None:
-    own, runner = place.of(run)
-    by_model = own.decision.debate.method == BY_LLM
-    with nullcontext() if by_model else _conclusions:
-        conclude(
-            place.store,
-            own,
-            run,
-            unfinished_reason,
-            day_limit_usd=place.settings.planning.performance.max_cost_per_day,
-            debates=runner.debates,
-        )
+            own, runner = place.of(run)
+            by_model = own.decision.debate.method == BY_LLM
+            with nullcontext() if by_model else _conclusions:
+                conclude(
+                    place.store,
+                    own,
+                    run,
+                    unfinished_reason,
+                    day_limit_usd=place.settings.planning.performance.max_cost_per_day,
+                    debates=runner.debates,
+                )
 
 
 def open_batch(place: Workplace, run: OpenRun, step: int) -> None:
@@ -357,31 +306,21 @@ def startable(
     return runnable
 
 
-def _join_of(
-    request: Context, run: OpenRun, task_id: str, following: FollowUp | None
-) -> Join | None:
+def _join_of(request: Context, run: OpenRun, task_id: str) -> Join | None:
     """What the last of a lean chord's tasks sends; None for a task of another chord."""
     if not request.get(JOINED_HEADER):
         return None
     body = Call.of_signature(request.chord)
-    return _join_behind(run, task_id, body, request.root_id, following)
-
-
-def _join_behind(
-    run: OpenRun, task_id: str, body: Call, root_id: str | None, following: FollowUp | None
-) -> Join:
-    """What is sent when all tasks of a batch have ended: the body of their chord, or the next."""
     ends_run = body.task == FINALIZE_RUN
     batches = run.plan.execution_order
     step = len(batches) if ends_run else int(body.args[1])
-    sends = letter(body, root_id)
+    sends = letter(body, request.root_id)
     if in_flow(run.plan):
         return Join((task_id,), step, sends, ends_run, mark=f"joined:{task_id}")
     opens = None
     if step < len(batches):
         opens = batch_started(run, step, [run.plan.task(each) for each in batches[step]])
-    offer = following.offer() if following is not None and following.step == step else None
-    return Join(companions(run.plan, task_id), step, sends, ends_run, opens=opens, offer=offer)
+    return Join(companions(run.plan, task_id), step, sends, ends_run, opens=opens)
 
 
 def failed_critical(run: OpenRun, outcomes: Mapping[str, TaskStatus]) -> str | None:
