@@ -162,6 +162,17 @@ def test_stop_leaves_no_thread_and_no_port() -> None:
         _ = server.url
 
 
+def test_stopping_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at the end of an interpreter, which starts none any more from Python 3.12 on."""
+    server = SimulatorServer().start()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError(f"{thread.name}: can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    server.stop()
+
+
 def test_a_stopped_server_starts_again() -> None:
     server = SimulatorServer()
     for _ in range(2):
