@@ -19,7 +19,7 @@ from tests.bench.stand import Stand, free_port, stand, wait_for
 PYTHON = sys.executable
 BIN = Path(PYTHON).parent
 DONE = "bench:done"
-PEERS = ("celery", "dramatiq", "taskiq", "saq", "huey", "dask")
+PEERS = ("celery", "celery-join", "dramatiq", "taskiq", "saq", "huey", "dask")
 
 
 class System(Protocol):
@@ -125,7 +125,7 @@ def sigmax(
 @contextlib.contextmanager
 def peer(name: str, scale: float, processes: int, threads: int) -> Iterator[Peer]:
     """A peer with as many processes and slots."""
-    module = f"tests.bench.peers.{name}_peer"
+    module = f"tests.bench.peers.{name.replace('-', '_')}_peer"
     environ = {"BENCH_SCALE": str(scale), "BENCH_SLOTS": str(threads)}
     with stand() as own:
         port = free_port()
@@ -145,7 +145,7 @@ def _commands(
     name: str, module: str, processes: int, threads: int, port: int
 ) -> list[tuple[str, ...]]:
     each = range(processes)
-    if name == "celery":
+    if name in ("celery", "celery-join"):
         return [
             (
                 *(PYTHON, "-W", "ignore", "-m", "celery", "-A", module, "--quiet", "worker"),
