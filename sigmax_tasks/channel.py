@@ -10,6 +10,7 @@ same, so stock workers can share the queues.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ from sigmax_tasks.intake import admit
 from sigmax_tasks.lua_steps import StepClient
 from sigmax_tasks.turns import serving_order, usual_turns
 from sigmax_tasks.wire import Held
+
+logger = logging.getLogger(__name__)
 
 MOST_TAKEN_BESIDE = 4
 """How many messages are taken along with one, as far as there are free places for them."""
@@ -111,15 +114,26 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu ships no types
         virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        self._forget(delivery_tag)
-        virtual.QoS.ack(self, delivery_tag)
+        self._leave(delivery_tag, partial(self._forget, delivery_tag))
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if requeue:
-            self.restore_by_tag(delivery_tag, leftmost=True)
+            again = partial(self.restore_by_tag, delivery_tag, leftmost=True)
+            self._leave(delivery_tag, again)
         else:
-            self._forget(delivery_tag)
-        virtual.QoS.ack(self, delivery_tag)
+            self.ack(delivery_tag)
+
+    def _leave(self, delivery_tag: str, settle: Callable[[], Any]) -> None:
+        """Settle a message with Redis; its place here is free whatever comes of that.
+
+        One that Redis still keeps comes again, to be found done.
+        """
+        try:
+            settle()
+        except redis.ResponseError as error:
+            logger.warning("a message is not acknowledged: %.200s", error)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
 
     def drop(self, delivery_tag: str) -> None:
         """A message that was noted and is refused is not at work."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
 from celery import states
 from celery.backends.redis import RedisBackend
+from kombu.exceptions import OperationalError
 
 from sigmax_tasks.wire import JOINED_HEADER
 
@@ -34,24 +37,25 @@ class Backend(RedisBackend):  # type: ignore[misc]  # celery ships no types
         state: str = states.SUCCESS,
     ) -> None:
         if not _joined(request):
-            super().mark_as_done(task_id, result, request, store_result, state)
+            with _in_spite_of_redis("the end of a task is not told"):
+                super().mark_as_done(task_id, result, request, store_result, state)
+
+    def mark_as_failure(self, *args: Any, **options: Any) -> None:
+        """As Celery does, with the messages that a failure sends."""
+        with _in_spite_of_redis("the failure of a task is not told"):
+            super().mark_as_failure(*args, **options)
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **options: Any) -> Any:
         """Count a part; one that failed outside of its work is for the watchdog to send again."""
         if _joined(request):
             return None
-        return super().on_chord_part_return(request, state, result, **options)
+        with _in_spite_of_redis("a part of a chord is not counted"):
+            return super().on_chord_part_return(request, state, result, **options)
 
-    def _set(self, key: str, value: str, expires: int | None = None) -> None:
-        """Write a result, unless Redis refuses it, as one whose memory is full does.
-
-        An error here would keep Celery from acknowledging the message, whose place in the worker
-        would stay taken for good. What a run needs stands in the run store.
-        """
-        try:
-            super()._set(key, value, expires)
-        except redis.ResponseError as error:
-            logger.warning("a result is not kept: %s", error)
+    def store_result(self, *args: Any, **options: Any) -> Any:
+        """Write a result, which nobody here waits for."""
+        with _in_spite_of_redis("a result is not kept"):
+            return super().store_result(*args, **options)
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Nobody here waits for the result."""
@@ -59,6 +63,19 @@ class Backend(RedisBackend):  # type: ignore[misc]  # celery ships no types
     def add_pending_result(self, result: Any, weak: bool | None = None, **options: Any) -> Any:
         """Subscribe for ``result.get()``, which leaves ``weak`` out; not for a group's barrier."""
         return super().add_pending_result(result, **options) if weak is None else result
+
+
+@contextmanager
+def _in_spite_of_redis(lost: str) -> Iterator[None]:
+    """Do without what Redis does not take, as when its memory is full or it is away.
+
+    An error here would keep Celery from acknowledging the message, whose place in the worker would
+    stay taken for good. What a run needs stands in the run store, and the watchdog goes by that.
+    """
+    try:
+        yield
+    except (redis.RedisError, OperationalError) as error:
+        logger.warning("%s: %.200s", lost, error)
 
 
 def _joined(request: Any) -> bool:

@@ -108,6 +108,30 @@ def test_a_message_of_a_lost_worker_is_restored_by_stock_kombu(
     client.close()
 
 
+@pytest.mark.parametrize("requeue", [False, True])
+def test_a_message_that_redis_does_not_let_go_takes_no_place(
+    requeue: bool, make_pool: Callable[[], Pool], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stays at work for Redis, and comes again from there."""
+    pool = make_pool()
+    client = redis.Redis.from_url(pool.url)
+    _publish(pool.url, Transport)
+    connection, ((_, message),) = _taken(pool.url, Transport)
+    qos = message.channel.qos
+    qos.prefetch_count = 1
+    assert not qos.can_consume()
+    client.config_set("min-replicas-to-write", 1)  # no writes any more
+    message.reject(requeue=requeue) if requeue else message.ack()
+    assert qos.can_consume()
+    assert "a message is not acknowledged" in caplog.text
+    client.config_set("min-replicas-to-write", 0)
+    assert client.hkeys("unacked") == [message.delivery_tag.encode()]
+    qos.restore_by_tag(message.delivery_tag)
+    assert client.llen("letters") == 1
+    connection.release()
+    client.close()
+
+
 def test_a_sent_chord_leaves_no_subscription(make_pool: Callable[[], Pool]) -> None:
     pool = make_pool()
     client = redis.Redis.from_url(pool.url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from unittest.mock import Mock
@@ -13,9 +13,11 @@ import fakeredis
 import pytest
 import redis
 from celery import Celery
+from celery.app.task import Context
 from celery.backends.redis import RedisBackend
 from hypothesis import given
 from hypothesis import strategies as st
+from kombu.exceptions import OperationalError
 
 from sigmax_planner.canvas import (
     CLOSE_BATCH,
@@ -286,16 +288,39 @@ def test_the_backend_leaves_marked_tasks_alone(monkeypatch: pytest.MonkeyPatch) 
     assert asked == ["mark_as_done", "on_chord_part_return"], "only for the other request"
 
 
-def test_a_result_that_redis_has_no_room_for_ends_no_task(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'"),
+        redis.ConnectionError("Connection refused"),
+        OperationalError("the body could not be sent"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_redis_does_not_take_of_a_task_ends_no_task(
+    refusal: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Celery would not acknowledge its message, and the place it takes would be lost for good."""
+    asked: list[str] = []
 
-    def full(*_: object, **__: object) -> None:
-        raise redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'")
+    def refuse(name: str) -> Callable[..., None]:
+        def refused(*_: object, **__: object) -> None:
+            asked.append(name)
+            raise refusal
 
-    monkeypatch.setattr(RedisBackend, "_set", full)
+        return refused
+
+    steps = ["store_result", "on_chord_part_return", "_call_task_errbacks"]
+    for name in steps:
+        monkeypatch.setattr(RedisBackend, name, refuse(name))
     app = Celery("test", broker="memory://", backend="cache+memory://")
     backend = Backend(app=app, url="redis://127.0.0.1:1/0")
-    backend._set("celery-task-meta-x", "{}", 60)
-    assert "a result is not kept" in caplog.text
+    request = Context(id="task", chord={"task": "y"}, errbacks=[{"task": "z"}])
+    backend.mark_as_done("task", "result", request)
+    assert asked == steps[:2]
+    asked.clear()
+    backend.mark_as_failure("task", ValueError("x"), request=request)
+    assert asked == steps
+    for lost in ("a result is not kept", "a part of a chord", "the failure of a task"):
+        assert lost in caplog.text
+    app.close()
