@@ -76,9 +76,8 @@ def test_a_submission_to_a_running_cluster_imports_no_libraries_of_the_workers(
     with processes() as started:
         port = free_port()
         started.start_redis(port, tmp_path)
-        loaded = modules_after(
-            tmp_path, "main", "submit", "BTC/USDT", "--no-wait", "--broker", redis_url(port)
-        )
+        options = ("--no-wait", "--broker", redis_url(port), "--set", "engine.lean_chords=true")
+        loaded = modules_after(tmp_path, "main", "submit", "BTC/USDT", *options)
     assert "sigmax_tasks.client" in loaded
     assert not loaded & {*HEAVY, "jinja2", "sigmax_tasks.simulator"}
 
