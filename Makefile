@@ -26,12 +26,12 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -q
 
-# The tests on real processes, and the matrix of faults, with each switch of the engine turned
-# (tests/switches.py); about as long as `make test` each.
+# All tests, and the matrix of faults, with each switch of the engine turned (tests/switches.py);
+# about as long as `make test` each.
 switches: $(READY)
 	@for switch in engine.lean_chords=false planning.batching=critical_path; do \
 	  echo "== $$switch"; \
-	  SIGMAX_TEST_SWITCH=$$switch $(BIN)/python -m pytest -q tests/integration tests/chaos || exit 1; \
+	  SIGMAX_TEST_SWITCH=$$switch $(BIN)/python -m pytest -q || exit 1; \
 	done
 	@echo "== the matrix of faults by chords of Celery (by critical path goes every other run anyway)"
 	@SIGMAX_TEST_SWITCH=engine.lean_chords=false $(BIN)/python -m tests.chaos.matrix 5

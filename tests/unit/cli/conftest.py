@@ -215,3 +215,9 @@ def error_line(result: Result) -> str:
 def _no_early_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands of these tests run on a played cluster, which needs no process."""
     monkeypatch.setattr("sigmax_tasks.cli.early.worker_is_likely", lambda *_: False)
+
+
+@pytest.fixture
+def by_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is told of batches, whichever switch the tests run with."""
+    monkeypatch.setenv("SIGMAX_PLANNING__BATCHING", "levels")

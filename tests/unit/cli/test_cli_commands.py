@@ -62,6 +62,7 @@ def test_the_version_is_that_of_the_package(run_sigmax: Run, monkeypatch: Any) -
 # plan
 
 
+@pytest.mark.usefixtures("by_levels")
 def test_a_plan_is_shown_without_a_cluster(run_sigmax: Run) -> None:
     table = run_sigmax("plan", "btc/usdt", "--profile", "conservative")
     assert table.exit_code == 0
@@ -284,6 +285,7 @@ def test_an_unknown_key_names_the_nearest(run_sigmax: Run) -> None:
     assert "did you mean 'features.verbose_planning'" in error_line(result)
 
 
+@pytest.mark.usefixtures("by_levels")
 def test_config_check_plans_for_every_profile(run_sigmax: Run) -> None:
     result = run_sigmax("config", "check")
     assert result.exit_code == 0, result.stderr

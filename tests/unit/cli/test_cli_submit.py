@@ -26,6 +26,7 @@ from tests.unit.report.builders import make_validation
 NOT_VALID = {"validation": make_validation(passed=False), "action": Action.HOLD}
 
 
+@pytest.mark.usefixtures("by_levels")
 def test_a_decision_on_validated_research_ends_with_0(run_submit: Run, script: Script) -> None:
     result = run_submit("btc/usdt")
     assert result.exit_code == 0, result.stderr
@@ -249,6 +250,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(run_submit: Run, script: S
     assert script.opened == []
 
 
+@pytest.mark.usefixtures("by_levels")
 def test_verbose_planning_logs_the_plan(
     run_submit: Run, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +264,7 @@ def test_verbose_planning_logs_the_plan(
     assert len(result.stdout.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("by_levels")
 def test_the_execution_plan_is_logged_when_asked_for(run_submit: Run, script: Script) -> None:
     result = run_submit("BTC/USDT", "--set", "debug.log_execution_plan=true")
     assert "batch 1: sentiment, onchain, technical" in result.stderr
