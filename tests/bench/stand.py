@@ -129,10 +129,21 @@ class Stand:
     def log(self) -> str:
         return "\n".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
 
-    def stop_workers(self) -> None:
+    def pause(self) -> None:
+        """Stop the worker processes where they are, until :meth:`resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
         for process in self._processes:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
+                os.killpg(process.pid, number)
+
+    def stop_workers(self) -> None:
+        self.resume()
+        self._signal(signal.SIGTERM)
         for process in self._processes:
             try:
                 process.wait(timeout=3)

@@ -19,6 +19,7 @@ from tests.bench.stand import Stand, free_port, stand, wait_for
 PYTHON = sys.executable
 BIN = Path(PYTHON).parent
 DONE = "bench:done"
+LOST_SECONDS = 180.0
 PEERS = ("celery", "celery-join", "dramatiq", "taskiq", "saq", "huey", "dask")
 
 
@@ -200,17 +201,25 @@ def _warm_up(system: System) -> None:
 
 
 def drive(system: System, plans: int, flight: int) -> list[float]:
-    """Submit so many plans, so many in flight; the seconds each took, by order of their end."""
+    """Submit so many plans, so many in flight; the seconds each took, by order of their end.
+
+    Ends the benchmark when none has ended for a long time.
+    """
     from time import perf_counter
 
     began: dict[str, float] = {}
     took: list[float] = []
     left = plans
+    patience = perf_counter() + LOST_SECONDS
     while len(took) < plans:
+        if perf_counter() > patience:
+            raise SystemExit(f"{system.name}: no plan has ended for {LOST_SECONDS:g} s")
         while left and len(began) < flight:
             start = perf_counter()
             began[system.submit()] = start
             left -= 1
         ended = [plan for plan in system.wait() if plan in began]
+        if ended:
+            patience = perf_counter() + LOST_SECONDS
         took.extend(perf_counter() - began.pop(plan) for plan in ended)
     return took
