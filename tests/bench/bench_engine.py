@@ -2,9 +2,10 @@
 
 Two worker processes of 32 slots each; those of the others stand still while one has its turn.
 (a) one decision whose tasks wait: time beyond what the batches take. (b) plans whose tasks do
-nothing, 50 in flight: plans a second, CPU and Redis use of each. (c) 200 decisions at once on 64 slots. (leaks) what 2,000 plans leave behind. Run it from the
-root of the repository: ``python -m tests.bench.bench_engine [--quick] [--only a,b,c,leaks]
-[--systems sigmax,celery]``. It needs ``pip install -e '.[dev,bench]'``.
+nothing, 50 in flight: plans a second, CPU and Redis use of each. (c) 200 decisions at once on 64
+slots. (leaks) what 2,000 plans leave behind. Run it from the root of the repository:
+``python -m tests.bench.bench_engine [--quick] [--only a,b,c,leaks] [--systems sigmax,celery]``. It
+needs ``pip install -e '.[dev,bench]'``.
 """
 
 from __future__ import annotations
