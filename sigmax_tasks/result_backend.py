@@ -37,8 +37,7 @@ class Backend(RedisBackend):  # type: ignore[misc]  # celery ships no types
         state: str = states.SUCCESS,
     ) -> None:
         if not _joined(request):
-            with _in_spite_of_redis("the end of a task is not told"):
-                super().mark_as_done(task_id, result, request, store_result, state)
+            super().mark_as_done(task_id, result, request, store_result, state)
 
     def mark_as_failure(self, *args: Any, **options: Any) -> None:
         """As Celery does, with the messages that a failure sends."""
