@@ -19,19 +19,8 @@ app.conf.update(
 
 @app.task
 def work(plan: str, batch: int, index: int) -> None:
-    common.work(batch, index)
-    if not common.last_of_batch(plan, batch):
-        return
-    if batch == common.LAST:
-        common.done(plan)
-    else:
-        send(plan, batch + 1)
-
-
-def send(plan: str, batch: int) -> None:
-    for index in range(common.width(batch)):
-        work.delay(plan, batch, index)
+    common.work_and_go_on(plan, batch, index, work.delay)
 
 
 def submit(plan: str) -> None:
-    send(plan, 0)
+    common.send(plan, 0, work.delay)

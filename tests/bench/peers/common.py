@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 import redis
 
@@ -51,3 +52,22 @@ def last_of_batch(plan: str, batch: int) -> bool:
 
 def done(plan: str) -> None:
     client.rpush(DONE, plan)
+
+
+def send(plan: str, batch: int, enqueue: Callable[[str, int, int], object]) -> None:
+    """Each task of a batch, by what takes plan, batch and index."""
+    for index in range(width(batch)):
+        enqueue(plan, batch, index)
+
+
+def work_and_go_on(
+    plan: str, batch: int, index: int, enqueue: Callable[[str, int, int], object]
+) -> None:
+    """A task whose end begins the next batch, or ends the plan, when it is the last of its own."""
+    work(batch, index)
+    if not last_of_batch(plan, batch):
+        return
+    if batch == LAST:
+        done(plan)
+    else:
+        send(plan, batch + 1, enqueue)
