@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.bench import shape
 from tests.bench.stand import report, spread, table
-from tests.bench.systems import PEERS, System, drive, peer, sigmax
+from tests.bench.systems import OURS, PEERS, System, check_names, drive, peer, sigmax
 
 PROCESSES = 2
 THREADS = 32
@@ -29,7 +29,6 @@ AT_ONCE = 200
 LEAK_PLANS = 2000
 SETTLE_SECONDS = 3.0
 """taskiq takes most of it to connect again."""
-OURS = ("sigmax", "sigmax-celery-chords")
 
 
 def open_systems(stack: contextlib.ExitStack, names: Sequence[str], scale: float) -> list[System]:
@@ -219,6 +218,7 @@ def main() -> None:
     parser.add_argument("--systems", default=",".join((*OURS, *PEERS)))
     options = parser.parse_args()
     parts, names = options.only.split(","), options.systems.split(",")
+    check_names(names)
     quick = options.quick
     figures: dict[str, Any] = {}
     if {"a", "c"} & set(parts):

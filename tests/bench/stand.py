@@ -155,9 +155,18 @@ class Stand:
         self.workers.clear()
 
 
+def _end(number: int, _frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
 @contextlib.contextmanager
 def stand() -> Iterator[Stand]:
-    """A private Redis for the block; everything started on it is stopped behind it."""
+    """A private Redis for the block; everything started on it is stopped behind it.
+
+    Also when the benchmark is told to end by SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, _end)
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="sigmax-bench-") as name:
         server = subprocess.Popen(

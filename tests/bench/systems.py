@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import itertools
 import os
 import queue
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +20,17 @@ PYTHON = sys.executable
 BIN = Path(PYTHON).parent
 DONE = "bench:done"
 LOST_SECONDS = 180.0
-PEERS = ("celery", "celery-join", "dramatiq", "taskiq", "saq", "huey", "dask")
+OURS = ("sigmax", "sigmax-celery-chords")
+PEERS = {
+    "celery": "celery",
+    "celery-join": "celery",
+    "dramatiq": "dramatiq",
+    "taskiq": "taskiq_redis",
+    "saq": "saq",
+    "huey": "huey",
+    "dask": "distributed",
+}
+"""The systems that ours is compared with, and a module of each."""
 
 
 class System(Protocol):
@@ -80,6 +90,15 @@ class Peer:
             return []
         found = self.stand.client.blpop([DONE], 1)
         return [found[1].decode()] if found else []
+
+
+def check_names(names: Sequence[str]) -> None:
+    """End the benchmark, with what to do, where a system is unknown or not installed."""
+    for name in names:
+        if name not in (*OURS, *PEERS):
+            raise SystemExit(f"no system {name!r}; there are {', '.join((*OURS, *PEERS))}")
+        if name in PEERS and importlib.util.find_spec(PEERS[name]) is None:
+            raise SystemExit(f"{name} is not installed: pip install -e '.[dev,bench]'")
 
 
 def worker_command(number: int, threads: int) -> tuple[str, ...]:
