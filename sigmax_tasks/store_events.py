@@ -8,11 +8,18 @@ from datetime import datetime
 from typing import Any, cast
 
 from sigmax_tasks import clock
-from sigmax_tasks.models.events import ProgressEvent
+from sigmax_tasks.models.events import EventKind, ProgressEvent
 from sigmax_tasks.store_pool import PoolStore
 
+_STREAM = "sigmax:ev:"
 FEW_STREAMS = 10
 GATHER_SECONDS = 0.02
+SETTLE_SECONDS = 0.008
+"""How long news of one moment are let come: that is when tasks begin, who follows can wait."""
+_OF_THE_END = tuple(
+    f'"kind":"{kind.value}"'
+    for kind in (EventKind.RUN_FINALIZING, EventKind.RUN_FINISHED, EventKind.RUN_CANCELLED)
+)
 
 
 class EventStore(PoolStore):
@@ -21,7 +28,7 @@ class EventStore(PoolStore):
     def add_event(self, event: ProgressEvent) -> None:
         """Tell about a step of an open run; the stream keeps the time to live it was made with."""
         self._redis.xadd(
-            f"sigmax:ev:{event.run_id}",
+            f"{_STREAM}{event.run_id}",
             {"e": self._event(event)},
             maxlen=self._runtime.engine.event_stream_max_length,
             approximate=True,
@@ -33,20 +40,33 @@ class EventStore(PoolStore):
     ) -> list[ProgressEvent]:
         """Events behind the given stream ids, by run id; waits up to ``block_seconds`` for one.
 
-        Of many runs they come some at a time: to wait for a stream costs both sides something.
+        They come some at a time, for to look at each by itself keeps workers from starting tasks;
+        but what tells of the end of a run comes at once where few are followed.
         """
         if len(positions) > FEW_STREAMS:
             clock.sleep(min(GATHER_SECONDS, block_seconds))
-        streams = {f"sigmax:ev:{run_id}": last for run_id, last in positions.items()}
+        news = self._news(positions, max(1, int(block_seconds * 1000)))
+        if news and len(positions) <= FEW_STREAMS and not _tell_of_an_end(news):
+            clock.sleep(min(SETTLE_SECONDS, block_seconds))
+            news += self._news({**positions, **{run_id: last for run_id, last, _ in news}}, None)
+        return [
+            ProgressEvent.model_validate({**json.loads(text), "event_id": event_id})
+            for _, event_id, text in news
+        ]
+
+    def _news(
+        self, positions: Mapping[str, str], block_milliseconds: int | None
+    ) -> list[tuple[str, str, str]]:
+        """(run id, event id, event) each; without ``block_milliseconds`` those that are there."""
+        streams = {f"{_STREAM}{run_id}": last for run_id, last in positions.items()}
         answer = self._redis.xread(
-            cast("dict[Any, Any]", streams), count=500, block=max(1, int(block_seconds * 1000))
+            cast("dict[Any, Any]", streams), count=500, block=block_milliseconds
         )
-        events = []
-        for _, entries in _stream_entries(answer):
-            for event_id, fields in entries:
-                facts = json.loads(fields["e"])
-                events.append(ProgressEvent.model_validate({**facts, "event_id": event_id}))
-        return events
+        return [
+            (stream.removeprefix(_STREAM), event_id, fields["e"])
+            for stream, entries in _stream_entries(answer)
+            for event_id, fields in entries
+        ]
 
     @staticmethod
     def _event(event: ProgressEvent) -> str:
@@ -57,6 +77,10 @@ class EventStore(PoolStore):
         """As if it had been made at that moment; short, for it is what a next task waits for."""
         timeless = event.model_dump_json(exclude_defaults=True, exclude={"event_id", "at"})
         return f'{timeless[:-1]},"at":"{at.isoformat()}"}}'
+
+
+def _tell_of_an_end(news: Iterable[tuple[str, str, str]]) -> bool:
+    return any(kind in text for _, _, text in news for kind in _OF_THE_END)
 
 
 def _stream_entries(answer: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:

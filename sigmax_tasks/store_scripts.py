@@ -75,10 +75,10 @@ return 1
 """
 )
 # Pushes what the run keeps ready for a batch, a list of (list of Redis, the same for a run behind
-# others, message), at the end of the list, or with RPUSH at its head. A run is behind when so many
-# of its submission are open before it.
+# others, message), at the end of the list, or at its head where at least `ahead_of` messages wait
+# there (0: never). A run is behind when so many of its submission are open before it.
 RELEASE_LUA = """
-local function release(submission, id, ready, front_runs, forgotten, push)
+local function release(submission, id, ready, front_runs, forgotten, ahead_of)
   local list = 1
   if submission then
     local open = 'sigmax:submission:' .. submission
@@ -86,8 +86,10 @@ local function release(submission, id, ready, front_runs, forgotten, push)
     local rank = redis.call('ZRANK', open, id)
     if rank and rank >= tonumber(front_runs) then list = 2 end
   end
-  local first, last, by = 1, #ready, 1
-  if push == 'RPUSH' then first, last, by = #ready, 1, -1 end
+  local push, first, last, by = 'LPUSH', 1, #ready, 1
+  if ahead_of > 0 and redis.call('LLEN', ready[1][list]) >= ahead_of then
+    push, first, last, by = 'RPUSH', #ready, 1, -1
+  end
   for i = first, last, by do redis.call(push, ready[i][list], ready[i][3]) end
 end
 """
@@ -117,7 +119,7 @@ if ready and tonumber(run[3]) == join.step - 1 and not run[4] then
     'sent', join.step)
   redis.call('HDEL', KEYS[1], 'next:' .. join.step)
   redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'e', join.opens)
-  release(run[5], join.run, cjson.decode(ready), join.front_runs, join.forgotten, join.push)
+  release(run[5], join.run, cjson.decode(ready), join.front_runs, join.forgotten, join.ahead_of)
   return written
 end
 redis.call('HSET', KEYS[1], join.mark, join.step)
@@ -141,7 +143,7 @@ redis.call('HSET', KEYS[1], 'sent', ARGV[2])
 redis.call('XADD', KEYS[2], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[5], '*', 'e', ARGV[4])
 for i = 10, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 local submission = redis.call('HGET', KEYS[1], 'submission')
-release(submission, ARGV[7], cjson.decode(ARGV[6]), ARGV[8], ARGV[9], 'LPUSH')
+release(submission, ARGV[7], cjson.decode(ARGV[6]), ARGV[8], ARGV[9], 0)
 return 1
 """
 )

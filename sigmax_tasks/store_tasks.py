@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Mapping, Sequence
 from types import MappingProxyType
 from typing import cast
@@ -49,6 +48,11 @@ from sigmax_tasks.wire import Held, Letter
 
 FORGOTTEN_SECONDS = 15.0
 """How long past its deadline an open run still counts as one: then nobody looks after it."""
+MANY_WAIT = 100
+"""What a run waits for last is served before as many tasks: a run that is nearly done ends.
+
+Before fewer it is not, or in the end the workers wait for runs whose other tasks came too late.
+"""
 _NOTHING_READY: Mapping[int, Sequence[Letter]] = MappingProxyType({})
 
 
@@ -164,8 +168,7 @@ class TaskStore(EventStore):
                 "run": run.run_id,
                 "opens": self._event_at(join.opens, now),
                 "at": str(now.timestamp()),
-                # What a run waits for last is served first: one that is nearly done ends.
-                "push": "RPUSH" if join.step + 1 == len(run.plan.execution_order) else "LPUSH",
+                "ahead_of": MANY_WAIT if join.step + 1 == len(run.plan.execution_order) else 0,
                 "front_runs": self._runtime.engine.front_runs,
                 "forgotten": str(now.timestamp() - FORGOTTEN_SECONDS),
             }
@@ -350,4 +353,4 @@ class TaskStore(EventStore):
 def _pushes(letters: Sequence[Letter]) -> str:
     """What the scripts push: see RELEASE_LUA."""
     pushes = [(letter.key, letter.key_behind, letter.text) for letter in letters]
-    return json.dumps(pushes, separators=(",", ":"))
+    return to_json(pushes).decode()

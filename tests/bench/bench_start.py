@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -85,7 +84,7 @@ def up(environ: Mapping[str, str]) -> Iterator[None]:
         time.sleep(3)  # until its workers have imported what they do in the background
         yield
     finally:
-        os.killpg(process.pid, signal.SIGINT)
+        process.terminate()
         process.wait(timeout=30)
 
 

@@ -34,6 +34,7 @@ from sigmax_tasks.models.research import TaskStatus
 from sigmax_tasks.result_backend import Backend
 from sigmax_tasks.run_state import Join, OpenRun
 from sigmax_tasks.store import RunStore
+from sigmax_tasks.store_tasks import MANY_WAIT
 from sigmax_tasks.wire import JOINED_HEADER, Call, Held, letter, queue_key
 
 from .builders import START, open_run, outcome, runtime, task
@@ -230,6 +231,32 @@ def test_a_run_behind_others_of_its_submission_waits_behind_all_that_are_not(
     for name, run in ((":1", front), (":5", behind)):
         (second,) = client.lrange(f"sigmax.research{name}", 0, -1)
         assert run.run_id in base64.b64decode(json.loads(second)["body"]).decode()
+
+
+@pytest.mark.parametrize(("waiting", "place"), [(MANY_WAIT, -1), (MANY_WAIT - 1, 0)])
+def test_what_a_run_waits_for_last_is_served_first_while_many_tasks_wait(
+    client: redis.Redis, waiting: int, place: int
+) -> None:
+    """The last of the list is served next."""
+    store, run = first_batch_sent(client)
+    client.lpush("sigmax.research:1", *["of another run"] * waiting)
+    store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED), join=opening(run))
+    assert client.llen("sigmax.research:1") == waiting + 1
+    served = client.lindex("sigmax.research:1", place)
+    assert run.run_id in base64.b64decode(json.loads(served or "")["body"]).decode()
+
+
+def test_a_batch_that_is_not_the_last_waits_its_turn(client: redis.Redis) -> None:
+    store, run = RunStore(client, runtime()), open_run()
+    more = (*run.plan.tasks, task("patterns", "momentum"))
+    order = (*run.plan.execution_order, ("patterns",))
+    run = replace(run, plan=run.plan.model_copy(update={"tasks": more, "execution_order": order}))
+    store.create(run, "{}")
+    send_lean_chord(store, run, 0, more[:1], claim=True)
+    client.lpush("sigmax.research:1", *["of another run"] * MANY_WAIT)
+    store.record_outcome(run, outcome("technical", TaskStatus.COMPLETED), join=opening(run))
+    assert client.lindex("sigmax.research:1", -1) == "of another run"
+    assert client.llen("sigmax.research:1") == MANY_WAIT + 1
 
 
 def test_the_step_that_keeps_an_outcome_acknowledges_the_message_it_comes_from(

@@ -9,6 +9,7 @@ import fakeredis
 import pytest
 import redis
 
+from sigmax_tasks import clock
 from sigmax_tasks.cluster_link import connect, reachable
 from sigmax_tasks.errors import (
     ClusterUnreachableError,
@@ -106,6 +107,35 @@ def test_events_are_read_from_where_the_reader_stands(store: RunStore) -> None:
     assert events[1].status == "completed"
     assert events[1].seconds == 2.0
     assert store.read_events({run.run_id: events[-1].event_id}, 0.01) == []
+
+
+def test_news_of_one_moment_are_read_together(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run()
+    store.create(run, "{}")
+
+    def meanwhile(_seconds: float) -> None:
+        store.start_task("a", begun(run, "technical"))
+
+    monkeypatch.setattr(clock, "sleep", meanwhile)
+    events = store.read_events({run.run_id: "0-0"}, 0.2)
+    assert [event.kind for event in events] == [EventKind.RUN_STARTED, EventKind.TASK_STARTED]
+    monkeypatch.undo()
+    assert store.read_events({run.run_id: events[-1].event_id}, 0.01) == [], "each of them once"
+
+
+def test_nobody_waits_longer_for_the_end_of_a_run(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run()
+    store.create(run, "{}")
+    store.cancel(run.run_id)
+    waits: list[float] = []
+    monkeypatch.setattr(clock, "sleep", waits.append)
+    events = store.read_events({run.run_id: "0-0"}, 0.2)
+    assert events[-1].kind is EventKind.RUN_CANCELLED
+    assert waits == []
 
 
 def test_an_event_of_a_run_that_is_gone_makes_no_stream(
