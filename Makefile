@@ -59,8 +59,8 @@ audit: $(READY)
 # Benchmarks, each a module of its own, as tables and JSON in .bench/; see docs/BENCHMARKS.md.
 # `make bench QUICK=--quick` takes a few minutes and gives rough figures.
 QUICK ?=
-BENCHES = bench_engine bench_start bench_scale bench_planner bench_priority bench_budget \
-	bench_sentiment bench_watchlist bench_leftovers
+BENCHES = bench_engine bench_start bench_scale bench_planner bench_batching bench_estimates \
+	bench_priority bench_budget bench_sentiment bench_watchlist bench_leftovers
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	@mkdir -p .bench

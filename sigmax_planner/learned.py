@@ -53,20 +53,33 @@ def learn(samples: Sequence[TaskSample], at_least: int) -> Learned | None:
     )
 
 
-def with_learned(
+def learned_of(
     templates: Sequence[TaskTemplate],
     samples: Mapping[str, Sequence[TaskSample]],
-    *,
     at_least: int,
+) -> dict[str, Learned]:
+    """By task id, what is known of the tasks with ``at_least`` samples."""
+    learned: dict[str, Learned] = {}
+    for template in templates:
+        known = learn(samples.get(template.task_id, ()), at_least)
+        if known is not None:
+            learned[template.task_id] = known
+    return learned
+
+
+def with_learned(
+    templates: Sequence[TaskTemplate],
+    learned: Mapping[str, Learned],
+    *,
     typed_costs: Collection[str] = (),
 ) -> tuple[TaskTemplate, ...]:
-    """The templates with learned estimates where there are enough runs, else as they are.
+    """The templates with learned estimates where there are any, else as they are.
 
     ``typed_costs`` are the tasks whose USD estimate the user typed.
     """
     return tuple(
         template
-        if (known := learn(samples.get(template.task_id, ()), at_least)) is None
+        if (known := learned.get(template.task_id)) is None
         else template.model_copy(
             update={
                 "estimated_seconds": max(SHORTEST_SECONDS, round(known.seconds_p50, 3)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sigmax_planner.batches import make_batches, parse_width
@@ -12,7 +12,7 @@ from sigmax_planner.errors import PlanningError
 from sigmax_planner.facts import NOTHING_KNOWN, PlanningFacts
 from sigmax_planner.flow import waves
 from sigmax_planner.headroom import narrowed, unreachable
-from sigmax_planner.learned import learn, with_learned
+from sigmax_planner.learned import Learned, learned_of, with_learned
 from sigmax_planner.models import (
     AnalysisRequest,
     Batching,
@@ -93,14 +93,11 @@ def create_plan(
     adjusted = catalog.adjusted(
         timeouts=policy.planning.timeouts, cost_estimates=policy.planning.cost_estimates
     )
-    known = adjusted.templates
+    learned: dict[str, Learned] = {}
     if policy.planning.learned_estimates:
-        known = with_learned(
-            known,
-            facts.samples,
-            at_least=policy.planning.learn_after_runs,
-            typed_costs=policy.planning.cost_estimates,
-        )
+        at_least = policy.planning.learn_after_runs
+        learned = learned_of(adjusted.templates, facts.samples, at_least)
+    known = with_learned(adjusted.templates, learned, typed_costs=policy.planning.cost_estimates)
     known = prioritised(known, fired)
     if known != adjusted.templates:
         adjusted = adjusted.with_templates(known)
@@ -153,7 +150,7 @@ def create_plan(
         ),
         created_at=created_at,
     )
-    warnings = _warnings(plan, request, policy, profile, facts)
+    warnings = _warnings(plan, request, policy, profile, learned)
     if warnings:
         plan = plan.model_copy(update={"notes": (*plan.notes, *warnings)})
     if policy.features.verbose_planning:
@@ -240,14 +237,15 @@ def _warnings(
     request: AnalysisRequest,
     policy: PlanningPolicy,
     profile: RiskProfile,
-    facts: PlanningFacts,
+    learned: Mapping[str, Learned],
 ) -> tuple[str, ...]:
     """What the plan as it stands will run into, as far as it can be known before it runs."""
     warnings = []
     deadline, key = deadline_of(request, policy)
-    if plan.estimated_time_parallel > deadline:
+    parallel = plan.estimated_time_parallel
+    if parallel > deadline:
         warnings.append(
-            f"may take {plan.estimated_time_parallel:g} s, longer than {key} of {deadline:g} s: "
+            f"may take {parallel:g} s, longer than {key} of {deadline:g} s: "
             "the run then ends with what there is"
         )
     batch_timeout = policy.performance.batch_timeout
@@ -257,18 +255,13 @@ def _warnings(
             f"performance.batch_timeout of {batch_timeout:g} s is shorter than the time limit of "
             + ", ".join(slow)
         )
-    if policy.planning.learned_estimates:
-        warnings += [
-            f"{task.task_id} took up to {known.seconds_p95:g} s in its latest runs, and its time "
-            f"limit is {task.timeout_seconds:g} s"
-            for task in plan.tasks
-            if (
-                known := learn(
-                    facts.samples.get(task.task_id, ()), policy.planning.learn_after_runs
-                )
-            )
-            and known.seconds_p95 >= NEAR_THE_LIMIT * task.timeout_seconds
-        ]
+    warnings += [
+        f"{task.task_id} took up to {known.seconds_p95:g} s in its latest runs, and its time "
+        f"limit is {task.timeout_seconds:g} s"
+        for task in plan.tasks
+        if (known := learned.get(task.task_id))
+        and known.seconds_p95 >= NEAR_THE_LIMIT * task.timeout_seconds
+    ]
     sources = {source for task in plan.tasks for source in task.data_sources}
     if len(sources) < profile.min_data_sources:
         warnings.append(

@@ -69,7 +69,11 @@ def bucket(identifier: str, count: int) -> int:
 
 def main() -> None:
     folder = Path(os.environ.get("SIGMAX_SHARED_DATA", REPO.parent / "shared" / "data"))
-    with (folder / "sentiment/cryptolin_headlines.csv").open(newline="") as file:
+    labelled = folder / "sentiment/cryptolin_headlines.csv"
+    if not labelled.is_file():
+        print(f"not measured: no {labelled}; SIGMAX_SHARED_DATA names the folder of recordings")
+        return
+    with labelled.open(newline="") as file:
         rows = list(csv.DictReader(file))
     truth = [int(row["label"]) for row in rows]
     said = [side(score_text(row["headline"])) for row in rows]
