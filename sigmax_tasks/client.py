@@ -17,7 +17,7 @@ from sigmax_planner.models import AnalysisRequest, DataMode, ResearchPlan
 from sigmax_planner.planner import create_plan
 from sigmax_tasks import clock
 from sigmax_tasks.budget import DaySpend, day_of, world_of
-from sigmax_tasks.cluster_link import connect, reachable
+from sigmax_tasks.cluster_link import as_redis_says, connect, reachable
 from sigmax_tasks.errors import (
     ClusterBusyError,
     ClusterUnreachableError,
@@ -191,9 +191,10 @@ class Client:
         if first is not None:
             # As the user "submitter" of ops/redis/users.acl: a worker sends the tasks.
             self._may_send = False
-        control_signature(self._app, CLOSE_BATCH, run.run_id, 0).apply_async(
-            ignore_result=True, retry=False
-        )
+        with as_redis_says():
+            control_signature(self._app, CLOSE_BATCH, run.run_id, 0).apply_async(
+                ignore_result=True, retry=False
+            )
 
     def follow(self, run_ids: Sequence[str]) -> Iterator[ProgressEvent | None]:
         """Events of these runs until each has ended; None about every 0.2 s without news.

@@ -81,6 +81,19 @@ def reachable(url: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def as_redis_says() -> Iterator[None]:
+    """What Celery says of a broker that fails becomes the error of Redis that it comes from."""
+    from kombu.exceptions import OperationalError  # slow, and Celery sends little for clients
+
+    try:
+        yield
+    except OperationalError as error:
+        if isinstance(error.__cause__, redis.RedisError):
+            raise error.__cause__ from None
+        raise
+
+
 def refused_writes(error: redis.RedisError) -> tuple[str, str] | None:
     """Why Redis takes no writes, and what to do; None where the error is about something else.
 

@@ -10,7 +10,7 @@ import redis
 from sigmax_planner.canvas import chunk_signature
 from sigmax_tasks import clock
 from sigmax_tasks.application import make_app
-from sigmax_tasks.cluster_link import connect, reachable
+from sigmax_tasks.cluster_link import as_redis_says, connect, reachable
 from sigmax_tasks.errors import EvaluationError
 from sigmax_tasks.evaluation.board import Board, Setup
 from sigmax_tasks.evaluation.kept import Kept
@@ -139,7 +139,8 @@ class FanOut:
         return answer.decisions
 
     def _send(self, board: Board, number: int) -> None:
-        chunk_signature(self._app, board.evaluation_id, number).apply_async(ignore_result=True)
+        with as_redis_says():
+            chunk_signature(self._app, board.evaluation_id, number).apply_async(ignore_result=True)
 
 
 def _close_quietly(board: Board, client: redis.Redis) -> None:

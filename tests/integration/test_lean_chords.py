@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
+import pytest
 import redis
 
 from sigmax_planner.canvas import batch_chord
 from sigmax_tasks.application import make_app
 from sigmax_tasks.client import Client
+from sigmax_tasks.errors import ClusterUnreachableError
 from sigmax_tasks.lean_chords import lean_chord
+from sigmax_tasks.store import RunStore
 from tests.bench import shape
 from tests.processes import wait_until
 from tests.switches import load_settings
@@ -32,6 +36,34 @@ def _parts(text: str) -> tuple[dict[str, Any], dict[str, Any], list[Any], dict[s
         for name in MADE_ANEW & set(facts):
             assert isinstance(facts.pop(name), str)
     return headers, properties, body, content
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [("maxmemory", "takes no writes: its memory is full"), ("away", "does not answer")],
+)
+def test_a_redis_that_fails_while_celery_sends_is_one_clear_error(
+    make_pool: Callable[[], Pool], monkeypatch: pytest.MonkeyPatch, trouble: str, said: str
+) -> None:
+    pool = make_pool()
+    own = redis.Redis.from_url(pool.url)
+    settings = load_settings(overrides=("engine.lean_chords=false",), environ={}).settings
+    create = RunStore.create
+
+    def create_then_fail(*args: Any) -> bool:
+        done = create(*args)
+        if trouble == "away":
+            own.shutdown(nosave=True)
+        else:
+            own.config_set("maxmemory", 1)
+        return done
+
+    monkeypatch.setattr(RunStore, "create", create_then_fail)
+    with (
+        closing(Client(settings, pool.url)) as client,
+        pytest.raises(ClusterUnreachableError, match=said),
+    ):
+        client.submit_plan(shape.request(), shape.plan())
 
 
 def test_a_message_says_what_one_of_celery_says(make_pool: Callable[[], Pool]) -> None:
