@@ -116,6 +116,10 @@ class NotOfferedError(PermanentSourceError):
     """Known before asking: this provider does not offer this (time frame, asset, metric)."""
 
 
+class BulkRefusedError(PermanentSourceError):
+    """The provider does not answer for all of it in one request; one by one it may."""
+
+
 class StoppedError(PermanentSourceError):
     """Given up on our side: the work it was for is over. Says nothing about the provider."""
 

@@ -338,6 +338,7 @@ class TaskRunner:
                 may_retry=may_retry,
                 world=run.run_id if request.data_mode is DataMode.REPLAY else "",
                 purse=effort.allowance,
+                watchlist=request.watchlist,
             ),
         )
         effort.attempts = max(effort.attempts, gathered.attempts)

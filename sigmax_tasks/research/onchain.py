@@ -98,7 +98,7 @@ def needs(symbol: str, watchlist: tuple[str, ...]) -> tuple[DataNeed, ...]:  # n
     return (
         *series,
         *rates,
-        DataNeed(source="coingecko", kind="measures", name="coin_profile", symbol=symbol),
+        DataNeed(source="coingecko", kind="measures", name="coin_market", symbol=symbol),
         DataNeed(source="coingecko", kind="measures", name="global"),
     )
 

@@ -63,7 +63,8 @@ class KeySettings(_Closed):
 class WeightRule(_Closed):
     """What a request counts for whose path fits the glob ``path``.
 
-    With ``parameter`` the rule holds for requests that send it with a value up to ``at_most``.
+    With ``parameter`` the rule holds for requests that send it with a value up to ``at_most``, or
+    with a list of so many values (``["A","B"]``).
     """
 
     path: str = Field(min_length=1)
@@ -171,6 +172,10 @@ class SeriesEntry(_Closed):
     unit: str = Field(min_length=1)
     step_days: int = Field(default=1, ge=1, le=366)
     coins: tuple[Coin, ...] = ()
+
+    def covers(self, symbol: str | None) -> bool:
+        """Whether it is one of that market's base coin."""
+        return not self.coins or symbol is None or symbol.partition("/")[0] in self.coins
 
 
 class QuotaSettings(_Closed):

@@ -13,30 +13,61 @@ no candle that has not closed yet. And an answer with candles is old as soon as 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sigmax_tasks import clock
 from sigmax_tasks.candles import TIMEFRAME_SECONDS, bucket_start_ms
 from sigmax_tasks.clock import RunClock
+from sigmax_tasks.errors import (
+    BadPayloadError,
+    NotOfferedError,
+    PermanentSourceError,
+    SourceError,
+)
 from sigmax_tasks.models.observations import Candles, DataNeed, Observation
+from sigmax_tasks.redact import redact
 from sigmax_tasks.settings.sources import SourceSettings
+from sigmax_tasks.sources.bulk import Scope
 from sigmax_tasks.sources.call import Call, newest_time
 from sigmax_tasks.sources.candidates import cut
+from sigmax_tasks.sources.pages import packed, unpacked
 
-_FORM: Final = 1
+_FORM: Final = 2
 """Counts up when the form of an entry changes, so that old and new workers keep apart."""
 
-_LARGEST_ENTRY: Final = 64_000_000
+
+class Refusal(BaseModel):
+    """Why a request for many things brought nothing for one of them: what error, and its words."""
+
+    model_config = ConfigDict(frozen=True)
+    error: Literal["not_offered", "bad_payload"]
+    problem: str
+
+    @classmethod
+    def of(cls, error: SourceError) -> Self:
+        kind: Literal["not_offered", "bad_payload"] = (
+            "not_offered" if isinstance(error, NotOfferedError) else "bad_payload"
+        )
+        return cls(error=kind, problem=redact(error.problem).text)
+
+    def error_of(self, provider_id: str) -> PermanentSourceError:
+        kind = NotOfferedError if self.error == "not_offered" else BadPayloadError
+        return kind(provider_id, self.problem)
+
+    @classmethod
+    def unpacked(cls, text: str) -> Self | None:
+        """None for what is no refusal of ours."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            return None
 
 
 class Entry(BaseModel):
@@ -49,18 +80,25 @@ class Entry(BaseModel):
 
     def packed(self, most_bytes: int) -> str | None:
         """Compressed JSON as text; None where that is larger than ``most_bytes``."""
-        packed = zlib.compress(self.model_dump_json().encode(), 3)
-        return base64.b64encode(packed).decode() if len(packed) <= most_bytes else None
+        return packed(self, most_bytes)
 
     @classmethod
-    def unpacked(cls, text: str) -> Entry | None:
+    def unpacked(cls, text: str) -> Self | None:
         """None for what is no entry of ours."""
-        try:
-            inflater = zlib.decompressobj()
-            plain = inflater.decompress(base64.b64decode(text), _LARGEST_ENTRY)
-            return cls.model_validate_json(plain)
-        except (binascii.Error, zlib.error, ValidationError):
-            return None
+        return unpacked(cls, text)
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A request on its way; who would make the same one waits for it."""
+
+    provider_id: str
+    key: str
+
+    @property
+    def value_key(self) -> str:
+        """Where what it brings is kept."""
+        return f"sigmax:cache:{self.provider_id}:{self.key}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +115,17 @@ class Wish:
 
     @property
     def value_key(self) -> str:
-        return f"sigmax:cache:{self.provider_id}:{self.key}"
+        return self.flight.value_key
+
+    @property
+    def flight(self) -> Flight:
+        """The request for this alone."""
+        return Flight(self.provider_id, self.key)
+
+    @property
+    def refusal_key(self) -> str:
+        """Where it is kept that this was asked for with others, in vain; Redis drops it in time."""
+        return f"{self.value_key}:refused"
 
     def fresh(self, entry: Entry) -> Observation | None:
         """The kept answer for this wish, if it is fresh."""
@@ -164,19 +212,11 @@ class Wishes:
         """``world`` keeps answers apart that their addresses do not tell apart."""
         settings, name = self._settings, call.provider_id
         source = settings.data_sources[need.source]
-        shaping = call.provider.model_dump(mode="json", include={"adapter", "options", "key"})
         key = _digest(
             {
-                "form": _FORM,
-                "mode": call.data_mode.value,
-                "world": world,
-                "variant": self._variant,
-                "address": call.base_url,
-                "secret": call.key_value() or "",
-                "provider": [name, shaping],
-                "tables": self._tables,
+                "room": self._room(call, world),
                 "series": call.series.model_dump(mode="json") if call.series else None,
-                "need": [need.kind, need.name, need.symbol],
+                "need": [need.kind, need.name, need.symbol, need.cross_check],
             }
         )
         users = [s for s in settings.data_sources.values() if name in s.all_providers]
@@ -192,6 +232,29 @@ class Wishes:
             ttl_seconds=source.ttl_of(need.kind),
             stale_seconds=source.stale_if_error_seconds,
             keep_seconds=keep,
+        )
+
+    def flight(self, scope: Scope, call: Call, world: str) -> Flight:
+        """The request for all of ``scope``."""
+        asked = [scope.what, *scope.symbols]
+        return Flight(
+            call.provider_id, _digest({"room": self._room(call, world), "together": asked})
+        )
+
+    def _room(self, call: Call, world: str) -> str:
+        """What must be the same for an answer to be shared, whatever was asked."""
+        shaping = call.provider.model_dump(mode="json", include={"adapter", "options", "key"})
+        return _digest(
+            {
+                "form": _FORM,
+                "mode": call.data_mode.value,
+                "world": world,
+                "variant": self._variant,
+                "address": call.base_url,
+                "secret": call.key_value() or "",
+                "provider": [call.provider_id, shaping],
+                "tables": self._tables,
+            }
         )
 
 

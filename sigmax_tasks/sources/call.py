@@ -49,6 +49,8 @@ class Call:
 
     ``deadline`` is that of the attempt; it moves, up to ``latest``, by the time its requests wait
     at the gate. ``patience_seconds`` is how long each may wait for the provider's limits.
+    ``endpoint`` stands in the lineage in place of the path and query that were asked, where those
+    asked for much else.
     """
 
     provider_id: str
@@ -67,6 +69,7 @@ class Call:
     gate: Gate | None = None
     latest: Deadline | None = None
     patience_seconds: float = math.inf
+    endpoint: str = ""
     began: float = field(default_factory=monotonic)
     answers: list[Answer] = field(default_factory=list)
 
@@ -106,8 +109,9 @@ class Call:
         return self.gate.lane(self.provider_id, self.base_url, self.key_value(), live=self.live)
 
     def begin(self) -> None:
-        """Its time limit counts from now: until now it waited for somebody else's fetch."""
+        """It asks from now on: until now it waited for somebody else's fetch, or asked in vain."""
         self.began = monotonic()
+        self.answers.clear()
         latest = self.latest or self.deadline
         self.deadline = Deadline(min(self.began + self.provider.timeout_seconds, latest.at))
 
@@ -227,7 +231,7 @@ class Call:
             kind=need.kind,
             name=need.name,
             provider=self.provider_id,
-            endpoint=used[0].endpoint + more,
+            endpoint=self.endpoint or used[0].endpoint + more,
             symbol=need.symbol,
             observed_at=min(newest, now),
             fetched_at=clock.now(),

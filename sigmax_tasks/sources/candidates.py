@@ -109,7 +109,7 @@ def candidates_of(
         found = [
             (entry.provider, entry)
             for entry in entries
-            if entry.provider in source.providers and _covers(entry, need.symbol)
+            if entry.provider in source.providers and entry.covers(need.symbol)
         ]
     else:
         asked = source.cross_check if need.cross_check else source.providers
@@ -144,10 +144,6 @@ def candidates_of(
 
 def _gives(provider: Provider, kind: str) -> bool:
     return provider.family.kinds is None or kind in provider.family.kinds
-
-
-def _covers(entry: SeriesEntry, symbol: Symbol | None) -> bool:
-    return not entry.coins or symbol is None or symbol.partition("/")[0] in entry.coins
 
 
 def _has_key(provider: Provider, data_mode: DataMode, environ: Mapping[str, str] | None) -> bool:

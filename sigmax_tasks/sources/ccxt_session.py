@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 
 import requests
 
+from sigmax_planner.models import DataMode
 from sigmax_tasks import clock
 from sigmax_tasks.errors import (
     BadPayloadError,
@@ -25,44 +26,56 @@ from sigmax_tasks.errors import (
     UnpaidRequestError,
     WrongQuestionError,
 )
-from sigmax_tasks.sources.answers import parse_json
+from sigmax_tasks.sources.answers import Answer, parse_json
 from sigmax_tasks.sources.call import Call
 from sigmax_tasks.sources.ccxt_loading import ccxt_errors, exchange_class
+from sigmax_tasks.sources.pages import SharedPages
 from sigmax_tasks.sources.venues import Venue
 
 
 class CallSession(requests.Session):
     """What ccxt takes for its session. It knows one call, its deadline and its limits.
 
+    What is in ``pages``, by path and query, is not asked for again.
     Errors are ours, not of the kind ccxt catches, so they reach the caller as they are.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, pages: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.headers.clear()
         self.trust_env = False
         self._call = call
+        self._pages = pages or {}
 
     def request(self, method: str | bytes, url: str | bytes, **given: Any) -> requests.Response:  # type: ignore[override]  # ccxt passes these and no more
         call = self._call
         address = str(url)
+        endpoint = unquote_plus(address.removeprefix(call.base_url))
+        if endpoint in self._pages:
+            return _response(address, 200, {}, self._pages[endpoint].encode())
         # ccxt's own time limit, proxies and redirects are not used: the client has one policy.
         answer = call.http.exchange(
             call.budget,
             str(method),
             address,
-            endpoint=unquote_plus(address.removeprefix(call.base_url)),
+            endpoint=endpoint,
             headers=given.get("headers"),
             data=given.get("data"),
         )
         parse_json(call.provider_id, answer.body)  # ccxt takes a page of HTML for an empty market
         call.answers.append(answer)
-        response = requests.Response()
-        response.status_code = answer.status
-        response.headers.update(answer.headers)
-        response.url = address
-        response._content = answer.body  # the only way to make a response
-        return response
+        return _response(address, answer.status, answer.headers, answer.body)
+
+
+def _response(
+    address: str, status: int, headers: Mapping[str, str], body: bytes
+) -> requests.Response:
+    response = requests.Response()
+    response.status_code = status
+    response.headers.update(headers)
+    response.url = address
+    response._content = body  # the only way to make a response
+    return response
 
 
 @dataclass
@@ -78,9 +91,14 @@ class Markets:
     """Loaded market tables, one per provider and base address; thread-safe, least recent out.
 
     Calls that want the same table at once wait for one of them to load it, and share its failure.
+    With ``shared`` one process asks for it and the others read what it got; not in a replay, whose
+    recordings may change behind the same address.
     """
 
-    def __init__(self, keep_seconds: float, entries: int) -> None:
+    def __init__(
+        self, keep_seconds: float, entries: int, shared: SharedPages | None = None
+    ) -> None:
+        self._shared = shared
         self._keep_seconds = keep_seconds
         self._size = entries
         self._lock = threading.Lock()
@@ -101,7 +119,7 @@ class Markets:
             if entry.failure is not None and entry.failed_at >= asked_at:
                 raise entry.failure
             try:
-                self._load(exchange, call)
+                age_seconds = self._load(exchange, call)
             except UnpaidRequestError:
                 raise  # for want of this task's money: another may have it
             except SourceError as error:
@@ -109,18 +127,30 @@ class Markets:
                 raise
             loaded = make_exchange(venue, None)
             loaded.set_markets_from_exchange(exchange)
-            entry.exchange, entry.loaded_at, entry.failure = loaded, clock.monotonic(), None
+            entry.exchange, entry.failure = loaded, None
+            entry.loaded_at = clock.monotonic() - age_seconds
         finally:
             entry.lock.release()
         return exchange
 
-    @staticmethod
-    def _load(exchange: Any, call: Call) -> None:
-        with translated(call.provider_id):
-            exchange.load_markets()
-        if not exchange.markets:
-            raise BadPayloadError(call.provider_id, "lists no markets")
-        call.answers.clear()
+    def _load(self, exchange: Any, call: Call) -> float:
+        """Load the table; seconds since it was asked for."""
+        if self._shared is None or call.data_mode is DataMode.REPLAY:
+            _load(exchange, call)
+            return 0.0
+        asked = False
+
+        def ask() -> dict[str, str]:
+            nonlocal asked
+            asked = True
+            return {answer.endpoint: answer.text() for answer in _load(exchange, call)}
+
+        pages = self._shared.pages("markets", call, self._keep_seconds, ask)
+        if not asked:
+            exchange.session = CallSession(call, pages.bodies)
+            _load(exchange, call)
+            exchange.session = CallSession(call)
+        return max(0.0, (clock.now() - pages.asked_at).total_seconds())
 
     def _entry(self, key: tuple[str, str]) -> _Entry:
         with self._lock:
@@ -129,6 +159,18 @@ class Markets:
             while len(self._entries) > self._size:
                 self._entries.popitem(last=False)
             return entry
+
+
+def _load(exchange: Any, call: Call) -> list[Answer]:
+    """Load the table; the answers it took."""
+    call.answers.clear()
+    with translated(call.provider_id):
+        exchange.load_markets()
+    if not exchange.markets:
+        raise BadPayloadError(call.provider_id, "lists no markets")
+    answers = list(call.answers)
+    call.answers.clear()
+    return answers
 
 
 def make_exchange(venue: Venue, call: Call | None) -> Any:

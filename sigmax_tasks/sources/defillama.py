@@ -12,12 +12,16 @@ stablecoins: series ``stablecoin_supply_usd``, all of them or those on one chain
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from sigmax_planner.models import Symbol
 from sigmax_tasks.models.observations import DataNeed, Measure, Observation, Ticker
+from sigmax_tasks.sources.bulk import Outcome, Part, Scope, each, neighbours, of_all
 from sigmax_tasks.sources.call import Call, drop_unfinished_days, from_ms
 from sigmax_tasks.sources.domains import observe_measures, observe_series
 
@@ -74,6 +78,8 @@ class _Supply(RootModel[list[_SupplyPoint]]):
     pass
 
 
+_PRICES_PATH: Final = "/prices/current"
+_MOST_COINS: Final = 100
 _DOLLARS: Final = frozenset({"USD", "USDT", "USDC"})
 _OLD_PRICE_SECONDS: Final = 1800
 _POOR_CONFIDENCE: Final = 0.5
@@ -152,8 +158,46 @@ def fetch_defillama_price(need: DataNeed, call: Call) -> Observation:
     coin_id = call.settings.coin_ids.get(coin)
     if coin_id is None:
         raise call.not_offered(f"{coin}, it is not in the coin_ids of sources.yaml")
+    return _price(need, call, coin_id, _prices(call, [coin_id]))
+
+
+class PricesTogether:
+    """The prices of many coins."""
+
+    def scope(self, part: Part, symbols: Sequence[Symbol], call: Call) -> Scope | None:
+        ids = call.settings.coin_ids
+        known = [symbol for symbol in symbols if symbol.partition("/")[0] in ids]
+        if part.need.kind == "ticker":
+            known = [symbol for symbol in known if symbol.partition("/")[2] in _DOLLARS]
+        elif part.need.name != "coin_price":
+            return None
+        found = neighbours(known, part.need.symbol, _MOST_COINS)
+        return Scope(part.need.kind, found) if found else None
+
+    def fetch(self, part: Part, scope: Scope, call: Call) -> list[tuple[Part, Outcome]]:
+        parts = of_all(part, scope.symbols)
+        ids = {own: call.settings.coin_ids[call.base_coin(own.need)] for own in parts}
+        prices = _prices(call, sorted(set(ids.values())))
+
+        def answer(part: Part) -> Observation:
+            if f"coingecko:{ids[part]}" not in prices:
+                raise call.not_offered(f"price of {ids[part]}")
+            shown = f"{_PRICES_PATH}/coingecko:{ids[part]} (one of {len(ids)})"
+            return _price(part.need, replace(call, endpoint=shown), ids[part], prices)
+
+        return each(call, parts, answer)
+
+
+def _prices(call: Call, coin_ids: Sequence[str]) -> Mapping[str, _CoinPrice]:
+    names = ",".join(f"coingecko:{coin_id}" for coin_id in coin_ids)
+    return call.get_model(_CoinPrices, f"{_PRICES_PATH}/{quote(names, safe=':,')}").coins
+
+
+def _price(
+    need: DataNeed, call: Call, coin_id: str, prices: Mapping[str, _CoinPrice]
+) -> Observation:
     name = f"coingecko:{coin_id}"
-    found = call.get_model(_CoinPrices, f"/prices/current/{quote(name, safe=':')}").coins.get(name)
+    found = prices.get(name)
     if found is None:
         raise call.bad(f"no price of {name}")
     if found.confidence is not None and found.confidence < _POOR_CONFIDENCE:

@@ -85,7 +85,9 @@ class SourceDesk:
             proxy_url=settings.proxy_url,
             ca_bundle=settings.ca_bundle,
         )
-        markets = Markets(settings.markets_cache_minutes * 60, settings.markets_cache_entries)
+        markets = Markets(
+            settings.markets_cache_minutes * 60, settings.markets_cache_entries, shared
+        )
         self._providers = build_providers(settings, markets)
         standing = Standing(
             never_here_seconds=settings.never_here_minutes * 60,

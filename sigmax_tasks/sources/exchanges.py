@@ -6,19 +6,22 @@ Every answer is checked: ccxt passes on rows without prices and books without si
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sigmax_planner.models import Symbol
 from sigmax_tasks.candles import (
     TIMEFRAME_SECONDS,
     CandleRow,
     aggregate_candles,
     bucket_start_ms,
 )
-from sigmax_tasks.errors import BadPayloadError
+from sigmax_tasks.errors import BadPayloadError, NotOfferedError
 from sigmax_tasks.models.observations import (
     Candles,
     DataNeed,
@@ -27,6 +30,7 @@ from sigmax_tasks.models.observations import (
     Ticker,
     Trades,
 )
+from sigmax_tasks.sources.bulk import Outcome, Part, Scope, each, neighbours, of_all
 from sigmax_tasks.sources.call import Call, from_ms
 from sigmax_tasks.sources.ccxt_session import Markets, translated
 from sigmax_tasks.sources.domains import check_newest
@@ -35,6 +39,7 @@ from sigmax_tasks.sources.venues import VENUES, Venue
 KINDS: Final = ("candles", "ticker", "order_book", "trades")
 _MAX_PAGES: Final = 20
 _STALE_AFTER: Final = 3
+_MOST_TICKERS: Final = 100
 
 
 class ExchangeOptions(BaseModel):
@@ -51,11 +56,9 @@ class ExchangeAdapter:
         self._markets = markets
 
     def __call__(self, need: DataNeed, call: Call) -> Observation:
-        if not isinstance(call.options, ExchangeOptions):
-            raise TypeError("the exchange adapter needs ExchangeOptions")
+        venue = venue_of(call)
         if need.symbol is None:
             raise call.not_offered(f"{need.label} without a symbol")
-        venue = VENUES[call.options.exchange]
         if need.kind == "candles":
             check_timeframe(need, call)
         exchange = self._markets.open_exchange(venue, call)
@@ -71,6 +74,54 @@ class ExchangeAdapter:
                 return fetch_trades(need, call, exchange, venue, pair)
             case _:
                 raise call.not_offered(need.label)
+
+
+class TickersTogether:
+    """The tickers of many markets of a venue; holds the market tables as the adapter does."""
+
+    def __init__(self, markets: Markets) -> None:
+        self._markets = markets
+
+    def scope(self, part: Part, symbols: Sequence[Symbol], call: Call) -> Scope | None:
+        """Where the venue gives as much of many as of one; to compare, the price will do."""
+        whole = part.need.cross_check or venue_of(call).tickers_together == "all"
+        if part.need.kind != "ticker" or not whole:
+            return None
+        found = neighbours(symbols, part.need.symbol, _MOST_TICKERS)
+        what = "cross-check" if part.need.cross_check else "ticker"
+        return Scope(what, found) if found and len(found) > 1 else None
+
+    def fetch(self, part: Part, scope: Scope, call: Call) -> list[tuple[Part, Outcome]]:
+        venue = venue_of(call)
+        exchange = self._markets.open_exchange(venue, call)
+        pairs: dict[Symbol, str] = {}
+        for symbol in scope.symbols:
+            with suppress(NotOfferedError):
+                pairs[symbol] = find_pair(exchange, symbol, call)
+        if part.need.symbol not in pairs:
+            return [(part, call.not_offered(f"market {part.need.symbol}"))]
+        call.answers.clear()
+        with translated(call.provider_id):
+            tickers: Mapping[str, Any] = exchange.fetch_tickers(sorted(set(pairs.values())))
+
+        def answer(part: Part) -> Observation:
+            symbol = part.need.symbol or ""
+            if symbol not in pairs:
+                raise call.not_offered(f"market {symbol}")
+            path = call.answers[0].endpoint.partition("?")[0]
+            own = replace(call, endpoint=f"{path} {pairs[symbol]} (one of {len(pairs)})")
+            ticker = tickers.get(pairs[symbol])
+            if ticker is None:
+                raise call.not_offered(f"ticker of {pairs[symbol]}")
+            return observe_ticker(part.need, own, venue, ticker)
+
+        return each(call, of_all(part, scope.symbols), answer)
+
+
+def venue_of(call: Call) -> Venue:
+    if not isinstance(call.options, ExchangeOptions):
+        raise TypeError("the exchange adapter needs ExchangeOptions")
+    return VENUES[call.options.exchange]
 
 
 def find_pair(exchange: Any, symbol: str, call: Call) -> str:
@@ -100,13 +151,12 @@ def fetch_candles(
         raise call.not_offered(f"candles {need.name}")
     native_seconds = TIMEFRAME_SECONDS[native]
     factor = seconds // native_seconds
-    wanted = need.limit * factor + factor
     if venue.reach is not None and venue.reach // factor < need.limit / 2:
         raise call.not_offered(
             f"{need.limit} candles {need.name}, it keeps {venue.reach // factor}"
         )
     call.answers.clear()
-    raw = _pages(call, exchange, venue, pair, native, wanted)
+    raw = _pages(call, exchange, venue, pair, native, seconds, need.limit)
     rows = clean_candles(call.provider_id, raw)
     if any(bucket_start_ms(row[0], native_seconds) != row[0] for row in rows):
         raise call.bad(f"its candles do not start where {native} candles do")
@@ -138,27 +188,36 @@ def native_timeframe(name: str, offered: Any, venue: Venue) -> str | None:
 
 
 def _pages(
-    call: Call, exchange: Any, venue: Venue, pair: str, timeframe: str, wanted: int
+    call: Call,
+    exchange: Any,
+    venue: Venue,
+    pair: str,
+    timeframe: str,
+    seconds: int,
+    limit: int,
 ) -> list[Any]:
-    """Raw rows; from the run's clock backwards where the exchange has a past to page through."""
+    """Raw rows of ``timeframe`` for the last ``limit`` closed candles of ``seconds``.
+
+    All there are where the exchange has no past to page through.
+    """
     provider = call.provider_id
     if venue.reach is not None:
         with translated(provider):
             return list(exchange.fetch_ohlcv(pair, timeframe))
     length = TIMEFRAME_SECONDS[timeframe] * 1000
-    since = bucket_start_ms(call.now_ms, TIMEFRAME_SECONDS[timeframe]) - (wanted - 1) * length
+    end = bucket_start_ms(call.now_ms, seconds)
+    since = end - limit * seconds * 1000
+    wanted = (end - since) // length
     if math.ceil(wanted / venue.page) > _MAX_PAGES:
         raise call.not_offered(f"{wanted} candles {timeframe}, more than {_MAX_PAGES} answers")
     rows: list[Any] = []
-    while since <= call.now_ms:
+    while wanted > 0:
         count = min(venue.page, wanted)
         until = since + count * length - 1
         with translated(provider):
             rows += exchange.fetch_ohlcv(pair, timeframe, since, count, {"until": until})
         since = until + 1
         wanted -= count
-        if wanted <= 0:
-            break
     return rows
 
 
@@ -192,14 +251,21 @@ def fetch_ticker(need: DataNeed, call: Call, exchange: Any, venue: Venue, pair: 
     call.answers.clear()
     with translated(call.provider_id):
         ticker = exchange.fetch_ticker(pair)
+    return observe_ticker(need, call, venue, ticker)
+
+
+def observe_ticker(
+    need: DataNeed, call: Call, venue: Venue, ticker: Mapping[str, Any]
+) -> Observation:
+    """A ticker of ccxt's; :class:`BadPayloadError` for one that cannot be."""
     last = raw_price(ticker.get("info"), venue.last_path)
     if last is None:
         raise call.bad("ticker without a last price")
     bid, ask = _positive(ticker.get("bid")), _positive(ticker.get("ask"))
     if bid is not None and ask is not None and bid > ask:
         raise call.bad(f"crossed quotes: bid {bid} above ask {ask}")
-    change = ticker.get("percentage") if venue.day_change else None
-    volume = ticker.get("baseVolume")
+    change: Any = ticker.get("percentage") if venue.day_change else None
+    volume: Any = ticker.get("baseVolume")
     data = Ticker(
         symbol=need.symbol or "",
         last=last,

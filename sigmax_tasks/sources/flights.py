@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sigmax_tasks.errors import (
     BadPayloadError,
+    BulkRefusedError,
     NeverHereError,
     NotOfferedError,
     PermanentSourceError,
@@ -26,11 +27,12 @@ from sigmax_tasks.errors import (
 )
 from sigmax_tasks.redact import redact
 from sigmax_tasks.sources.breaker import CircuitOpenError
-from sigmax_tasks.sources.cache import Wish
+from sigmax_tasks.sources.cache import Flight
 from sigmax_tasks.sources.redis_link import LinkDownError, RedisLink
 from sigmax_tasks.sources.renewals import Renewals
 
-_FAILURE_MS: Final = 5_000
+FAILURE_MS: Final = 5_000
+"""How long it is remembered why a flight brought nothing."""
 
 _TAKE: Final = """
 local holder = redis.call('GET', KEYS[1])
@@ -42,12 +44,15 @@ _RENEW: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
-# A holder that lost its lease leaves nothing: somebody else is at it.
+# KEYS flight, failure, then the values; ARGV token, failure and its time, then each value with its
+# time. A holder that lost its lease leaves nothing: somebody else is at it.
 _LAND: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) end
-if ARGV[4] ~= '' then redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[5]) end
+for number = 3, #KEYS do
+  redis.call('SET', KEYS[number], ARGV[2 * number - 2], 'PX', ARGV[2 * number - 1])
+end
 return 1
 """
 
@@ -55,6 +60,7 @@ _KINDS: Final[Mapping[str, type[SourceError]]] = {
     kind.__name__: kind
     for kind in (
         BadPayloadError,
+        BulkRefusedError,
         CircuitOpenError,
         NeverHereError,
         NotOfferedError,
@@ -64,6 +70,14 @@ _KINDS: Final[Mapping[str, type[SourceError]]] = {
         WrongQuestionError,
     )
 }
+
+
+class Landed(NamedTuple):
+    """What a flight brought: a text to keep under ``key`` for so long."""
+
+    key: str
+    text: str
+    keep_ms: int
 
 
 class Leases:
@@ -76,9 +90,9 @@ class Leases:
         self._renew = link.script(_RENEW)
         self._land = link.script(_LAND)
 
-    def take(self, wish: Wish) -> tuple[str, bool]:
-        """(token of the flight, whether it is ours); :class:`LinkDownError` without Redis."""
-        key, token, lease_ms = flight_key(wish), secrets.token_hex(12), self._renewals.lease_ms
+    def take(self, flight: Flight) -> tuple[str, bool]:
+        """(its token, whether it is ours to make); :class:`LinkDownError` without Redis."""
+        key, token, lease_ms = flight_key(flight), secrets.token_hex(12), self._renewals.lease_ms
         answer: Any = self._link.ask(lambda _: self._take(keys=[key], args=[token, lease_ms]))
         mine = answer == token
         if mine:
@@ -88,38 +102,38 @@ class Leases:
             )
         return str(answer), mine
 
-    def land(self, wish: Wish, token: str, *, value: str = "", failure: str = "") -> None:
+    def land(
+        self, flight: Flight, token: str, landed: Sequence[Landed] = (), *, failure: str = ""
+    ) -> None:
         """End our flight and leave what came of it, in one step."""
-        key = flight_key(wish)
+        key = flight_key(flight)
         self._renewals.drop(key)
-        keep_ms = max(1, round(wish.keep_seconds * 1000))
+        keys = [key, failure_key(flight), *(kept.key for kept in landed)]
+        args: list[str | int] = [token, failure, FAILURE_MS]
+        for kept in landed:
+            args += [kept.text, max(1, kept.keep_ms)]
         with suppress(LinkDownError):  # the lease runs out by itself
-            self._link.ask(
-                lambda _: self._land(
-                    keys=[key, wish.value_key, failure_key(wish)],
-                    args=[token, value, keep_ms, failure, _FAILURE_MS],
-                )
-            )
+            self._link.ask(lambda _: self._land(keys=keys, args=args))
 
-    def holder(self, wish: Wish) -> str | None:
+    def holder(self, flight: Flight) -> str | None:
         """Whose flight is on its way."""
-        key = flight_key(wish)
+        key = flight_key(flight)
         answer: Any = self._link.ask(lambda client: client.get(key))
         return None if answer is None else str(answer)
 
-    def failure(self, wish: Wish, token: str) -> SourceError | None:
+    def failure(self, flight: Flight, token: str) -> SourceError | None:
         """Why the flight of that token failed, if it said so."""
-        key = failure_key(wish)
+        key = failure_key(flight)
         text: Any = self._link.ask(lambda client: client.get(key))
-        return unpack_failure(wish.provider_id, str(text), token) if text else None
+        return unpack_failure(flight.provider_id, str(text), token) if text else None
 
 
-def flight_key(wish: Wish) -> str:
-    return f"sigmax:flight:{wish.provider_id}:{wish.key}"
+def flight_key(flight: Flight) -> str:
+    return f"sigmax:flight:{flight.provider_id}:{flight.key}"
 
 
-def failure_key(wish: Wish) -> str:
-    return f"sigmax:flight:{wish.provider_id}:{wish.key}:failed"
+def failure_key(flight: Flight) -> str:
+    return f"{flight_key(flight)}:failed"
 
 
 def pack_failure(error: SourceError, token: str) -> str:

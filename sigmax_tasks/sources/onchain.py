@@ -5,22 +5,31 @@ A daily value is stamped 00:00 UTC of its day; the running day is left out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sigmax_planner.models import Symbol
 from sigmax_tasks.errors import PermanentSourceError
 from sigmax_tasks.models.observations import DataNeed, Measure, Observation
+from sigmax_tasks.sources.bulk import Outcome, Part, Scope, each, neighbours
 from sigmax_tasks.sources.call import Call, drop_unfinished_days
 from sigmax_tasks.sources.domains import observe_measures, observe_series
 
+_METRICS_PATH: Final = "/v4/timeseries/asset-metrics"
+_PAGE: Final = 10_000
+_SPARE_DAYS: Final = 5
+_MOST_ASSETS: Final = 60
 _BTC_ONLY: Final = "it knows bitcoin only"
 
 
 class _MetricsAnswer(BaseModel):
     data: list[dict[str, str | None]]
+    next_page_token: str | None = None
 
 
 class _ChartPoint(BaseModel):
@@ -47,26 +56,98 @@ def fetch_coinmetrics(need: DataNeed, call: Call) -> Observation:
     """A daily metric of the need's base coin; values come as strings, times with nanoseconds."""
     metric = call.series_entry().id
     asset = call.base_coin(need).lower()
-    start = call.clock.now() - timedelta(days=need.limit + 5)
-    answer = call.get_model(
-        _MetricsAnswer,
-        "/v4/timeseries/asset-metrics",
-        {
-            "assets": asset,
-            "metrics": metric,
-            "frequency": "1d",
-            "start_time": f"{start:%Y-%m-%d}",
-            "page_size": 10_000,
-        },
-    )
-    points = []
+    rows = _metrics(call, [asset], [metric], need.limit)
+    return _metric(need, call, rows, asset, metric)
+
+
+class MetricsTogether:
+    """All metrics of this provider that sources.yaml names for a data source, of many coins.
+
+    Those that are not free, or do not exist of a coin, are left out of the answer.
+    """
+
+    def scope(self, part: Part, symbols: Sequence[Symbol], call: Call) -> Scope | None:  # noqa: ARG002 (common signature)
+        """As many coins as fit into one page of daily rows."""
+        most = min(_MOST_ASSETS, _PAGE // (part.need.limit + _SPARE_DAYS + 1))
+        found = neighbours(symbols, part.need.symbol, most) if most and part.series else None
+        return Scope(f"{part.need.source} {part.need.limit}", found) if found else None
+
+    def fetch(self, part: Part, scope: Scope, call: Call) -> list[tuple[Part, Outcome]]:
+        named = call.settings.series.get(part.need.source, {})
+        parts = [
+            Part(part.need.model_copy(update={"name": name, "symbol": symbol}), entry)
+            for name, entries in named.items()
+            for entry in entries
+            if entry.provider == call.provider_id
+            for symbol in scope.symbols
+            if entry.covers(symbol)
+        ]
+        assets = sorted({_asset(part) for part in parts})
+        metrics = sorted({_metric_id(part) for part in parts})
+        rows = _metrics(call, assets, metrics, part.need.limit, lenient=True)
+
+        def answer(part: Part) -> Observation:
+            asset, metric = _asset(part), _metric_id(part)
+            shown = f"{_METRICS_PATH}?assets={asset}&metrics={metric} (one of {len(parts)})"
+            own = replace(call, series=part.series, endpoint=shown)
+            if not any(row.get(metric) is not None for row in rows.get(asset, ())):
+                raise call.not_offered(f"{metric} of {asset}")
+            return _metric(part.need, own, rows, asset, metric)
+
+        return each(call, parts, answer)
+
+
+_Row = Mapping[str, str | None]
+
+
+def _metrics(
+    call: Call,
+    assets: Sequence[str],
+    metrics: Sequence[str],
+    limit: int,
+    *,
+    lenient: bool = False,
+) -> dict[str, list[_Row]]:
+    """The rows of the last ``limit`` days by asset; ``lenient`` leaves out what it has not."""
+    start = call.clock.now() - timedelta(days=limit + _SPARE_DAYS)
+    params: dict[str, str | int] = {
+        "assets": ",".join(assets),
+        "metrics": ",".join(metrics),
+        "frequency": "1d",
+        "start_time": f"{start:%Y-%m-%d}",
+        "page_size": _PAGE,
+    }
+    if lenient:
+        params |= {"ignore_forbidden_errors": "true", "ignore_unsupported_errors": "true"}
+    answer = call.get_model(_MetricsAnswer, _METRICS_PATH, params)
+    if answer.next_page_token:
+        raise call.bad(f"more than {_PAGE} rows of {len(assets)} assets")
+    found: dict[str, list[_Row]] = {}
     for row in answer.data:
-        if row.get("asset") != asset:
-            raise call.bad(f"asked for {asset}, answered about {str(row.get('asset'))[:20]}")
-        value = row.get(metric)
-        if value is not None:
-            points.append((_day_ms(call, row.get("time")), _number(call, value)))
+        asset = row.get("asset") or ""
+        if asset not in assets:
+            raise call.bad(f"asked for {', '.join(assets)[:60]}, answered about {asset[:20]}")
+        found.setdefault(asset, []).append(row)
+    return found
+
+
+def _metric(
+    need: DataNeed, call: Call, rows: Mapping[str, Sequence[_Row]], asset: str, metric: str
+) -> Observation:
+    points = [
+        (_day_ms(call, row.get("time")), _number(call, value))
+        for row in rows.get(asset, ())
+        if (value := row.get(metric)) is not None
+    ]
     return observe_series(need, call, drop_unfinished_days(points, call.now_ms))
+
+
+def _asset(part: Part) -> str:
+    return (part.need.symbol or "").partition("/")[0].lower()
+
+
+def _metric_id(part: Part) -> str:
+    return part.series.id if part.series is not None else ""
 
 
 def fetch_blockchain_chart(need: DataNeed, call: Call) -> Observation:

@@ -186,7 +186,12 @@ def _fits(rule: WeightRule, query: str) -> bool:
     if rule.parameter is None or rule.at_most is None:
         return True
     values = parse_qs(query).get(rule.parameter, [])
-    return bool(values) and values[-1].isdigit() and int(values[-1]) <= rule.at_most
+    if not values:
+        return False
+    value = values[-1]
+    if value.startswith("["):
+        return value.count(",") + 1 <= rule.at_most
+    return value.isdigit() and int(value) <= rule.at_most
 
 
 class SharedWindows(RedisStorage):

@@ -27,6 +27,7 @@ from sigmax_tasks.sources import (
     social,
     stocktwits,
 )
+from sigmax_tasks.sources.bulk import Bulk
 from sigmax_tasks.sources.call import Adapter
 from sigmax_tasks.sources.ccxt_session import Markets
 
@@ -45,11 +46,15 @@ class AnyOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Family:
-    """An adapter, the payload kinds it can give (None: not known), and its options."""
+    """An adapter, the payload kinds it can give (None: not known), and its options.
+
+    ``bulk`` is how it asks for many things in one request, where it can.
+    """
 
     fetch: Adapter
     kinds: frozenset[str] | None
     options: type[BaseModel] = NoOptions
+    bulk: Bulk | None = None
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,18 @@ def families(markets: Markets) -> Mapping[str, Family]:
             exchanges.ExchangeAdapter(markets),
             _kinds(*exchanges.KINDS),
             exchanges.ExchangeOptions,
+            exchanges.TickersTogether(markets),
         ),
         "alternative_me": Family(fear_greed.fetch_fear_greed, _kinds("fear_greed")),
-        "coingecko": Family(coingecko.fetch_coingecko, measures),
+        "coingecko": Family(coingecko.fetch_coingecko, measures, bulk=coingecko.MarketsTogether()),
         "defillama": Family(defillama.fetch_defillama, series | measures),
-        "defillama_prices": Family(defillama.fetch_defillama_price, measures | _kinds("ticker")),
+        "defillama_prices": Family(
+            defillama.fetch_defillama_price,
+            measures | _kinds("ticker"),
+            bulk=defillama.PricesTogether(),
+        ),
         "defillama_stablecoins": Family(defillama.fetch_stablecoins, series),
-        "coinmetrics": Family(onchain.fetch_coinmetrics, series),
+        "coinmetrics": Family(onchain.fetch_coinmetrics, series, bulk=onchain.MetricsTogether()),
         "blockchain_info": Family(onchain.fetch_blockchain_chart, series),
         "mempool": Family(onchain.fetch_mempool_fees, measures),
         "rss": Family(news.fetch_rss, texts, news.RssOptions),

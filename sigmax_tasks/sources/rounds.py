@@ -5,25 +5,30 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pydantic import ValidationError
 
 from sigmax_planner.models import DataMode, Symbol
-from sigmax_tasks.clock import Deadline, RunClock
+from sigmax_tasks.clock import Deadline, RunClock, monotonic
 from sigmax_tasks.errors import (
     BadPayloadError,
+    BulkRefusedError,
     NeverHereError,
     PermanentSourceError,
     SourceError,
+    StoppedError,
     TransientSourceError,
+    UnpaidRequestError,
 )
 from sigmax_tasks.models.observations import DataNeed, Observation
 from sigmax_tasks.settings.sources import SourceSettings
 from sigmax_tasks.sources.addresses import Addresses
-from sigmax_tasks.sources.cache import Wish
+from sigmax_tasks.sources.bulk import Bulk, Outcome, Part, Scope
+from sigmax_tasks.sources.cache import Flight, Wish
 from sigmax_tasks.sources.call import Call, bad_payload
 from sigmax_tasks.sources.candidates import Candidate, Lookup
 from sigmax_tasks.sources.http import Exchange, Meter, Purse
@@ -35,6 +40,8 @@ from sigmax_tasks.sources.transport import OfflineError
 logger = logging.getLogger(__name__)
 
 _SHARE_WHILE_OTHERS_WAIT: Final = 0.6
+_REFUSED_SECONDS: Final = 600.0
+_MOST_REFUSED: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,9 @@ class FetchContext:
     ``on_attempt`` gets the attempt's number (from 1) and the provider. ``may_retry`` is asked
     before and while waiting for another round. All are called from the desk's threads, several at
     a time. Answers are shared with other gathers of the same ``world`` only. ``purse`` is asked
-    before each request that has a price.
+    before each request that has a price. What is wanted of ``symbol`` is asked for together with
+    the same of ``watchlist``, whose own runs will want it, where a provider answers for many
+    markets at once and answers are shared.
     """
 
     symbol: Symbol
@@ -67,6 +76,7 @@ class FetchContext:
     may_retry: Callable[[], bool] = lambda: True
     world: str = ""
     purse: Purse | None = None
+    watchlist: tuple[Symbol, ...] = ()
 
     def gives_up(self) -> bool:
         """Whether there is no point in waiting for another round."""
@@ -100,6 +110,24 @@ class Barred:
                 self._errors[error.provider] = error
 
 
+class Refused:
+    """Requests for many things that a provider would not answer: asked one by one for a while."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until: dict[Flight, float] = {}
+
+    def note(self, flight: Flight) -> None:
+        with self._lock:
+            if len(self._until) >= _MOST_REFUSED:
+                self._until.clear()
+            self._until[flight] = monotonic() + _REFUSED_SECONDS
+
+    def holds(self, flight: Flight) -> bool:
+        with self._lock:
+            return self._until.get(flight, 0.0) > monotonic()
+
+
 @dataclass(frozen=True)
 class Rounds:
     """Runs lookups with what a desk has: providers, client, memory. Thread-safe."""
@@ -111,6 +139,7 @@ class Rounds:
     max_response_bytes: int
     jitter: Callable[[], float]
     shared: SharedDesk | None = None
+    refused: Refused = field(default_factory=Refused)
 
     def run(self, lookup: Lookup, context: FetchContext, meter: Meter, barred: Barred) -> Result:
         """The rounds of one lookup; where they give nothing, an older answer that may stand in."""
@@ -168,7 +197,11 @@ class Rounds:
             )
             wish = self._wish(lookup.need, call, context)
             if wish is not None and self.shared is not None:
-                result.observation = self.shared.fresh(wish)
+                try:
+                    result.observation = self.shared.fresh(wish)
+                except PermanentSourceError as known:
+                    result.failures[candidate.label] = known
+                    continue
                 if result.observation is not None:
                     return []
             error = barred.why(candidate.provider_id) or self.standing.objection(
@@ -177,7 +210,7 @@ class Rounds:
             if error is None:
                 context.on_attempt(number, candidate.provider_id)
                 try:
-                    result.observation = self._fetch(candidate, lookup.need, call, wish)
+                    result.observation = self._fetch(candidate, lookup.need, call, wish, context)
                 except SourceError as caught:
                     error = caught
                     self.standing.failed(call.base_url, error)
@@ -194,38 +227,79 @@ class Rounds:
         return self.shared.wish(need, call, context.world) if self.shared is not None else None
 
     def _fetch(
-        self, candidate: Candidate, need: DataNeed, call: Call, wish: Wish | None
+        self,
+        candidate: Candidate,
+        need: DataNeed,
+        call: Call,
+        wish: Wish | None,
+        context: FetchContext,
     ) -> Observation:
         """The answer, asked for by this task or by one that wants the same."""
 
         def ask() -> Observation:
-            call.begin()
-            try:
-                observation = self._ask(candidate, need, call)
-            except SourceError as error:
-                if self.shared is not None and call.lane is not None:
-                    self.shared.gate.note(call.lane, error)
-                raise
-            self.standing.answered(candidate.provider_id, call.base_url)
-            return observation
+            with self._asking(call):
+                return self.providers[candidate.provider_id].family.fetch(need, call)
 
         if self.shared is None or wish is None:
             return ask()
+        part = Part(need, candidate.series)
+        found = self._scope(part, call, context)
+        if found is None:
+            return self.shared.fetch(wish, ask)
+        scope, bulk = found
+        flight = self.shared.flight(scope, call, context.world)
+        if not self.refused.holds(flight):
+            try:
+                return self.shared.fetch_all(
+                    flight, wish, lambda: self._ask_all(bulk, part, scope, call, context)
+                )
+            except BulkRefusedError as error:
+                logger.info("%s is asked one by one: %s", call.provider_id, error.problem)
+                self.refused.note(flight)
         return self.shared.fetch(wish, ask)
 
-    def _ask(self, candidate: Candidate, need: DataNeed, call: Call) -> Observation:
-        provider = self.providers[candidate.provider_id]
+    def _scope(self, part: Part, call: Call, context: FetchContext) -> tuple[Scope, Bulk] | None:
+        """What is asked for along with ``part``.
+
+        Nothing in a replay: its answers are shared within a run only, and what was not recorded
+        is to be told of each thing by itself.
+        """
+        bulk = self.providers[call.provider_id].family.bulk
+        shares = self.shared is not None and self.shared.keeps
+        if bulk is None or not shares or context.data_mode is DataMode.REPLAY:
+            return None
+        scope = bulk.scope(part, (context.symbol, *context.watchlist), call)
+        return None if scope is None else (scope, bulk)
+
+    def _ask_all(
+        self, bulk: Bulk, part: Part, scope: Scope, call: Call, context: FetchContext
+    ) -> list[tuple[Wish, Outcome]]:
         try:
-            return provider.family.fetch(need, call)
-        except SourceError:
+            with self._asking(call):
+                outcomes = bulk.fetch(part, scope, call)
+        except (NeverHereError, StoppedError, UnpaidRequestError):
             raise
-        except ValidationError as error:
-            raise bad_payload(candidate.provider_id, error) from error
-        except Exception as error:  # an adapter of the user's may raise anything
-            logger.warning("adapter of %s failed", candidate.provider_id, exc_info=True)
-            raise BadPayloadError(
-                candidate.provider_id, f"its adapter failed: {type(error).__name__}: {error}"
-            ) from error
+        except PermanentSourceError as error:
+            raise BulkRefusedError(call.provider_id, error.problem) from error
+        found = []
+        for other, outcome in outcomes:
+            wish = self._wish(other.need, replace(call, series=other.series), context)
+            if wish is not None:
+                found.append((wish, outcome))
+        return found
+
+    @contextmanager
+    def _asking(self, call: Call) -> Iterator[None]:
+        """What an adapter raises as a :class:`SourceError`, noted of its provider."""
+        call.begin()
+        try:
+            with _as_source_errors(call.provider_id):
+                yield
+        except SourceError as error:
+            if self.shared is not None and call.lane is not None:
+                self.shared.gate.note(call.lane, error)
+            raise
+        self.standing.answered(call.provider_id, call.base_url)
 
     def _call(
         self,
@@ -268,6 +342,22 @@ class Rounds:
             e.retry_after_seconds or 0.0 for e in errors if isinstance(e, TransientSourceError)
         ]
         return max(backoff, min(stated, default=0.0))
+
+
+@contextmanager
+def _as_source_errors(provider_id: str) -> Iterator[None]:
+    """Whatever an adapter raises, as a :class:`SourceError`."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except ValidationError as error:
+        raise bad_payload(provider_id, error) from error
+    except Exception as error:  # an adapter of the user's may raise anything
+        logger.warning("adapter of %s failed", provider_id, exc_info=True)
+        raise BadPayloadError(
+            provider_id, f"its adapter failed: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _ending(context: FetchContext) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Venue:
     ``last_path`` leads to the last price in the raw ticker: ccxt computes one where it is missing.
     ``page`` is the most candles of one answer, ``reach`` the most that exist at all (None: years).
     ``skip_timeframes`` are offered but built from finer ones here. ``day_change`` says whether
-    ccxt's ``percentage`` is over 24 hours.
+    ccxt's ``percentage`` is over 24 hours, ``tickers_together`` says what the tickers of
+    many markets in one request hold: as much as that of one, or its price alone.
     """
 
     exchange_id: str
@@ -28,6 +29,7 @@ class Venue:
     trades_limit: int
     day_change: bool
     skip_timeframes: frozenset[str] = frozenset()
+    tickers_together: Literal["all", "price"] = "all"
     ccxt_options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -55,6 +57,7 @@ VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
                 book_limit=1000,
                 trades_limit=1000,
                 day_change=False,
+                tickers_together="price",  # in its list of products
             ),
             Venue(
                 "binance",

@@ -18,6 +18,7 @@ from sigmax_tasks.client import Client
 from sigmax_tasks.clock import Deadline, RunClock
 from sigmax_tasks.models.decision import RunRecord
 from sigmax_tasks.models.observations import DataNeed
+from sigmax_tasks.portfolio import compared_with
 from sigmax_tasks.research import macro
 from sigmax_tasks.runner import shared_desk
 from sigmax_tasks.settings import Settings
@@ -50,10 +51,17 @@ def workers_of(make_pool: MakePool, count: int) -> Pool:
 def decide(
     pool: Pool, server: SimulatorServer, settings: Settings, symbols: Sequence[str]
 ) -> list[RunRecord]:
-    """Submit all at once and wait for their decisions."""
+    """Submit all at once, as one watchlist, and wait for their decisions."""
     client = Client(settings, pool.url)
     try:
-        runs = [client.submit(request_for(symbol, server, settings)).run_id for symbol in symbols]
+        runs = [
+            client.submit(
+                request_for(symbol, server, settings).model_copy(
+                    update={"watchlist": compared_with(symbol, symbols, None)}
+                )
+            ).run_id
+            for symbol in symbols
+        ]
         for _ in client.follow(runs):
             pass
         return [client.record(run_id) for run_id in runs]
@@ -110,6 +118,13 @@ def test_a_watchlist_asks_once_for_what_is_market_wide_and_keeps_to_the_limits(
     table = settings.sources.series["macro_data"]
     from_fred = [name for name in wanted if table[name][0].provider == "fred"]
     assert stats["fred"]["requests"] == len(from_fred)
+    for provider, path in (
+        ("coinmetrics", "/v4/timeseries/asset-metrics"),
+        ("coingecko", "/api/v3/coins/markets"),
+        ("kraken", "/0/public/AssetPairs"),
+        ("binance", "/api/v3/exchangeInfo"),
+    ):
+        assert stats[provider]["paths"][path]["requests"] == 1, path
     assert len(times) > 10
     assert all(later - first >= 1 for first, later in zip(times, times[5:], strict=False))
     assert "429" not in stats["kraken"]["statuses"]

@@ -264,7 +264,11 @@ def _wanted(world: World, request: Request) -> tuple[list[Market], bool]:
 def _ticker_24hr(world: World, request: Request) -> Reply:
     markets, many = _wanted(world, request)
     rows = [_day(world, market) for market in markets]
-    return json_reply(rows if many else rows[0], weight=80 if many else 2)
+    named = bool(request.text("symbols"))
+    weight = (
+        2 if not many or (named and len(rows) <= 20) else 40 if named and len(rows) <= 100 else 80
+    )
+    return json_reply(rows if many else rows[0], weight=weight)
 
 
 def _ticker_price(world: World, request: Request) -> Reply:

@@ -119,11 +119,15 @@ def _kline(world: World, request: Request) -> dict[str, Any]:
 def _tickers(world: World, request: Request) -> dict[str, Any]:
     if request.text("category") == "linear":
         return {"category": "linear", "list": [_linear_ticker(world, request)]}
-    market = _spot(world, request)
+    markets = [_spot(world, request)] if request.text("symbol") else world.markets("bybit")
+    return {"category": "spot", "list": [_ticker(world, market) for market in markets]}
+
+
+def _ticker(world: World, market: Market) -> dict[str, str]:
     ticker = world.ticker("bybit", market)
     digits, day = market.price_decimals, ticker.day
-    row = {
-        "symbol": request.text("symbol"),
+    return {
+        "symbol": market.base + market.quote,
         "bid1Price": f"{ticker.bid:.{digits}f}",
         "bid1Size": f"{ticker.bid_size:.8f}",
         "ask1Price": f"{ticker.ask:.{digits}f}",
@@ -137,7 +141,6 @@ def _tickers(world: World, request: Request) -> dict[str, Any]:
         "volume24h": f"{day.volume:.8f}",
         "usdIndexPrice": "",
     }
-    return {"category": "spot", "list": [row]}
 
 
 def _linear_ticker(world: World, request: Request) -> dict[str, str]:

@@ -124,7 +124,12 @@ def _rates(world: World, currency: str) -> dict[str, Any]:
 def _products(world: World, request: Request) -> Reply:
     products = []
     if request.text("product_type", "SPOT") in ("", "SPOT", "UNKNOWN_PRODUCT_TYPE"):
-        products = [_product(world, market) for market in world.markets("coinbase")]
+        asked = request.repeated.get("product_ids", ())
+        products = [
+            _product(world, market)
+            for market in world.markets("coinbase")
+            if not asked or f"{market.base}-{market.quote}" in asked
+        ]
     return json_reply({"products": products, "num_products": len(products)})
 
 

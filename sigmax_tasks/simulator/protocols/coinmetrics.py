@@ -44,6 +44,8 @@ def _metrics(world: World, request: Request) -> Reply:
             try:
                 points = world.chain_metric("coinmetrics", asset, metric)
             except UnknownNameError:
+                if request.flag("ignore_forbidden_errors"):
+                    continue  # what it does not know it does not give away either
                 text = f"Requested metric '{metric}' with frequency '1d' for asset '{asset}' "
                 return _refuse("forbidden", text + "is not available with supplied credentials.")
             for point in points:

@@ -107,30 +107,38 @@ def _instruments(world: World, request: Request) -> list[dict[str, Any]]:
 
 
 def _ticker(world: World, request: Request) -> list[dict[str, str]]:
-    market = _market(world, request)
+    return [_ticker_row(world, _market(world, request))]
+
+
+def _tickers(world: World, request: Request) -> list[dict[str, str]]:
+    """Of all markets."""
+    if request.text("instType") != "SPOT":
+        return []
+    return [_ticker_row(world, market) for market in world.markets("okx")]
+
+
+def _ticker_row(world: World, market: Market) -> dict[str, str]:
     ticker = world.ticker("okx", market)
     digits = market.price_decimals
     day = ticker.day
-    return [
-        {
-            "instType": "SPOT",
-            "instId": _name(request),
-            "last": f"{ticker.last:.{digits}f}",
-            "lastSz": f"{ticker.last_size:.8f}",
-            "askPx": f"{ticker.ask:.{digits}f}",
-            "askSz": f"{ticker.ask_size:.8f}",
-            "bidPx": f"{ticker.bid:.{digits}f}",
-            "bidSz": f"{ticker.bid_size:.8f}",
-            "open24h": f"{day.open:.{digits}f}",
-            "high24h": f"{day.high:.{digits}f}",
-            "low24h": f"{day.low:.{digits}f}",
-            "volCcy24h": f"{day.volume * day.vwap:.8f}",
-            "vol24h": f"{day.volume:.8f}",
-            "ts": str(ticker.now_ms),
-            "sodUtc0": f"{ticker.today.open:.{digits}f}",
-            "sodUtc8": "",
-        }
-    ]
+    return {
+        "instType": "SPOT",
+        "instId": f"{market.base}-{market.quote}",
+        "last": f"{ticker.last:.{digits}f}",
+        "lastSz": f"{ticker.last_size:.8f}",
+        "askPx": f"{ticker.ask:.{digits}f}",
+        "askSz": f"{ticker.ask_size:.8f}",
+        "bidPx": f"{ticker.bid:.{digits}f}",
+        "bidSz": f"{ticker.bid_size:.8f}",
+        "open24h": f"{day.open:.{digits}f}",
+        "high24h": f"{day.high:.{digits}f}",
+        "low24h": f"{day.low:.{digits}f}",
+        "volCcy24h": f"{day.volume * day.vwap:.8f}",
+        "vol24h": f"{day.volume:.8f}",
+        "ts": str(ticker.now_ms),
+        "sodUtc0": f"{ticker.today.open:.{digits}f}",
+        "sodUtc8": "",
+    }
 
 
 def _books(world: World, request: Request) -> list[dict[str, Any]]:
@@ -243,6 +251,7 @@ def _open_interest(world: World, request: Request) -> list[dict[str, str]]:
 _ROUTES: Final = {
     "/api/v5/public/instruments": _instruments,
     "/api/v5/market/ticker": _ticker,
+    "/api/v5/market/tickers": _tickers,
     "/api/v5/market/books": _books,
     "/api/v5/market/trades": _trades,
     "/api/v5/market/candles": _candles,

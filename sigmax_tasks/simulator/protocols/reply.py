@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -24,16 +24,20 @@ class BadRequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`path` is the real provider's path, decoded, starting with a slash."""
+    """`path` is the real provider's path, decoded, starting with a slash.
+
+    `query` holds the last value of each parameter, `repeated` all of them.
+    """
 
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, path: str, query: str, body: bytes = b"") -> Request:
-        parsed = parse_qs(query, keep_blank_values=True, max_num_fields=100)
-        return cls(path, {name: values[-1] for name, values in parsed.items()}, body)
+        parsed = parse_qs(query, keep_blank_values=True, max_num_fields=400)
+        return cls(path, {name: values[-1] for name, values in parsed.items()}, body, parsed)
 
     def text(self, name: str, default: str = "") -> str:
         return self.query.get(name, default)

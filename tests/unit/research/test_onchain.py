@@ -30,7 +30,7 @@ def evidence(finding: Finding, short_name: str) -> Evidence:
 
 def test_mining_series_are_asked_for_proof_of_work_only() -> None:
     names = {n.name for n in needs(BTC, ())}
-    assert {"hash_rate", "difficulty", "fee_rates", "coin_profile", "global"} <= names
+    assert {"hash_rate", "difficulty", "fee_rates", "coin_market", "global"} <= names
     solana = {n.name for n in needs("SOL/USDT", ())}
     assert not {"hash_rate", "difficulty", "fee_rates"} & solana
     assert "active_addresses" in solana
@@ -81,7 +81,7 @@ def test_mvrv_zones(value: float, zone: str, polarity: float) -> None:
 
 
 def test_nvt_only_where_transfer_volume_is_given() -> None:
-    profile = measures("coingecko", "coin_profile", {"market_cap_usd": 1.9e12}, BTC)
+    profile = measures("coingecko", "coin_market", {"market_cap_usd": 1.9e12}, BTC)
     without = research(inputs("onchain", profile, one("mvrv", [2.0])))
     assert without.metric("nvt") is None
     volume = one("transfer_volume_usd", [2e10] * 30, "USD")

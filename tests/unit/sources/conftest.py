@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import fakeredis
 import pytest
 import yaml
 
@@ -23,6 +24,7 @@ from sigmax_tasks.sources import Addresses, Call, FetchContext, RetryPolicy, Sou
 from sigmax_tasks.sources.ccxt_session import Markets
 from sigmax_tasks.sources.http import HttpClient, Meter
 from sigmax_tasks.sources.registry import build_providers
+from sigmax_tasks.sources.shared import SharedDesk
 
 SHIPPED = Path(__file__).resolve().parents[3] / "config" / "sources.yaml"
 Script = Callable[["Asked"], None]
@@ -230,6 +232,21 @@ class Bench:
             "on_attempt": lambda number, provider: self.attempts.append((number, provider)),
         }
         return FetchContext(**{**given, **changes})
+
+
+def sharing_bench(
+    settings: SourceSettings, server: ScriptedServer, redis_server: fakeredis.FakeServer
+) -> Bench:
+    """The desk of one worker, which shares that Redis with others."""
+    client = fakeredis.FakeRedis(server=redis_server, decode_responses=True)
+    desk = SourceDesk(
+        settings,
+        max_concurrent_calls=6,
+        max_response_bytes=1_000_000,
+        jitter=lambda: 0.5,
+        shared=SharedDesk(client, settings),
+    )
+    return Bench(desk, settings, server)
 
 
 MakeBench = Callable[..., Bench]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import fakeredis
 import pytest
 
 from sigmax_planner.models import DataMode
@@ -25,6 +26,7 @@ from sigmax_tasks.settings.sources import SourceSettings
 from sigmax_tasks.simulator import SimulatorServer
 from sigmax_tasks.sources import Addresses, FetchContext, Gathered, RetryPolicy, SourceDesk
 from sigmax_tasks.sources.call import newest_time
+from sigmax_tasks.sources.shared import SharedDesk
 
 AS_OF = datetime(2026, 1, 10, 13, 7, 21, 500_000, tzinfo=UTC)
 
@@ -69,6 +71,7 @@ OTHER_NEEDS = [
     ),
     need("onchain", "measures", "fee_rates"),
     need("coingecko", "measures", "coin_profile"),
+    need("coingecko", "measures", "coin_market"),
     need("coingecko", "measures", "global", market=True),
     need("defillama", "series", "chain_tvl"),
     need("defillama", "measures", "fees"),
@@ -93,6 +96,13 @@ OTHER_NEEDS = [
             "us_inflation_annual",
         )
     ),
+]
+
+
+FOR_MANY = [
+    need("coingecko", "measures", "coin_market"),
+    need("defillama", "measures", "coin_price"),
+    *(need("onchain", "series", name) for name in ("active_addresses", "transactions", "mvrv")),
 ]
 
 
@@ -181,6 +191,48 @@ def test_each_exchange_alone_meets_the_needs_of_a_market(
         data = observation.data
         if isinstance(data, Candles) and observation.lineage.source == "price_data":
             assert len(data.rows) == 40
+
+
+def test_what_is_asked_for_a_watchlist_is_what_each_of_it_would_get_alone(
+    settings: SourceSettings, simulator: SimulatorServer
+) -> None:
+    symbols = ("BTC/USDT", "ETH/USDT", "SOL/USDT", "LTC/USDT", "PEPE/USDT")
+    venues = ("kraken", "binance", "okx", "bybit", "defillama_coins")
+    sources = {**settings.data_sources}
+    sources["price_data"] = sources["price_data"].model_copy(update={"cross_check": venues})
+    given = settings.model_copy(update={"data_sources": sources})
+    client = fakeredis.FakeRedis(decode_responses=True)
+    alone, together = (
+        SourceDesk(given, max_concurrent_calls=6, max_response_bytes=50_000_000, shared=shared)
+        for shared in (None, SharedDesk(client, given))
+    )
+
+    def asked(symbol: str) -> list[DataNeed]:
+        check = DataNeed(source="price_data", kind="ticker", symbol=symbol, cross_check=True)
+        return [check, *(n.model_copy(update={"symbol": symbol}) for n in FOR_MANY)]
+
+    def told(gathered: Gathered) -> tuple[dict[str, Any], set[str]]:
+        found = {
+            o.lineage.observation_id: (o.data, o.lineage.observed_at) for o in gathered.observations
+        }
+        return found, {f"{gap.need}: {gap.reason.partition(':')[0]}" for gap in gathered.missing}
+
+    try:
+        counts = []
+        for symbol in symbols:
+            others = tuple(s for s in symbols if s != symbol)
+            of_many = gather(
+                together, given, simulator.url, asked(symbol), symbol=symbol, watchlist=others
+            )
+            of_one = gather(alone, given, simulator.url, asked(symbol), symbol=symbol)
+            assert told(of_many) == told(of_one)
+            assert len(of_one.observations) >= 6
+            counts.append((of_many.requests, of_one.requests))
+    finally:
+        alone.close()
+        together.close()
+    assert [many for many, _ in counts[1:]] == [0] * 4, "BTC/USDT asked for all"
+    assert all(one >= 9 for _, one in counts)
 
 
 def gather_alone(

@@ -90,6 +90,7 @@ SUBJECTS = [
     *(Subject(name, about("measures", "open_interest")) for name in PERPETUALS),
     Subject("alternative_me", about("fear_greed", symbol=None)),
     Subject("coingecko", about("measures", "coin_profile")),
+    Subject("coingecko", about("measures", "coin_market")),
     Subject("coingecko", about("measures", "global", None)),
     Subject("defillama", about("measures", "fees", "SOL/USDT")),
     a_series("defillama", "defillama", "chain_tvl", "SOL/USDT"),

@@ -217,6 +217,14 @@ def test_weights_count_and_a_light_request_may_still_go(
     ]
 
 
+@pytest.mark.parametrize(("symbols", "weight"), [(1, 2), (20, 2), (21, 40), (100, 40)])
+def test_a_list_weighs_by_its_length(settings: SourceSettings, symbols: int, weight: int) -> None:
+    names = ",".join(f'"C{number}USDT"' for number in range(symbols))
+    quota = quota_of("binance", settings.providers["binance"], settings.quota, "x", live=True)
+    assert quota.weight(f"/api/v3/ticker/24hr?symbols=[{names}]") == weight
+    assert quota.weight("/api/v3/ticker/24hr?symbol=BTCUSDT") == 2
+
+
 def test_a_request_heavier_than_its_limit_is_a_configuration_error(
     change: Change, settings: SourceSettings
 ) -> None:

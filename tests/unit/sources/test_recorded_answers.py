@@ -134,6 +134,25 @@ def test_coingecko_profile(http: Path, server: ScriptedServer, make_call: MakeCa
     assert found.lineage.observed_at < at(2021, 5, 16)
 
 
+def test_coingecko_market(http: Path, server: ScriptedServer, make_call: MakeCall) -> None:
+    body = (http / "coingecko/coins_markets_bitcoin_2021.json").read_bytes()
+    server.routes["/api/v3/coins/markets"] = body
+    need = DataNeed(source="coingecko", kind="measures", name="coin_market", symbol="BTC/USDT")
+    found = fetch_coingecko(need, make_call("coingecko", at(2021, 5, 16)))
+    (row,) = json.loads(body)
+    data = found.data
+    assert isinstance(data, Measures)
+    assert data.subject == "bitcoin"
+    assert data.get("price_usd") == row["current_price"]
+    assert data.get("market_cap_usd") == row["market_cap"]
+    assert data.get("volume_24h_usd") == row["total_volume"]
+    assert data.get("circulating_supply") == row["circulating_supply"]
+    assert data.get("market_cap_rank") == 1
+    assert data.get("change_24h_percent") == row["price_change_percentage_24h"]
+    assert data.get("change_30d_percent") is None, "it was not asked for then"
+    assert found.lineage.observed_at == at(2021, 5, 15, 15, 59, 43, 867_000)
+
+
 def test_coingecko_without_market_data_gives_what_there_is(
     http: Path, server: ScriptedServer, make_call: MakeCall
 ) -> None:

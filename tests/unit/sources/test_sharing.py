@@ -28,11 +28,18 @@ from sigmax_tasks.models.observations import (
 from sigmax_tasks.settings.sources import SourceSettings, source_settings
 from sigmax_tasks.sources import RetryPolicy, SourceDesk
 from sigmax_tasks.sources.cache import Entry, Wish, Wishes, as_known_at
-from sigmax_tasks.sources.flights import Leases, pack_failure, unpack_failure
+from sigmax_tasks.sources.flights import Landed, Leases, pack_failure, unpack_failure
 from sigmax_tasks.sources.redis_link import RedisLink
 from sigmax_tasks.sources.renewals import Renewals
 from sigmax_tasks.sources.shared import SharedDesk
-from tests.unit.sources.conftest import Asked, Bench, FakeClock, MakeCall, ScriptedServer
+from tests.unit.sources.conftest import (
+    Asked,
+    Bench,
+    FakeClock,
+    MakeCall,
+    ScriptedServer,
+    sharing_bench,
+)
 from tests.unit.sources.test_desk import (
     CSV,
     FNG,
@@ -77,15 +84,7 @@ def make_desk(
         settings = source_settings(
             {**shipped, "data_sources": table, "providers": {**known, **changed}, **parts}
         )
-        client = fakeredis.FakeRedis(server=redis_server, decode_responses=True)
-        desk = SourceDesk(
-            settings,
-            max_concurrent_calls=6,
-            max_response_bytes=1_000_000,
-            jitter=lambda: 0.5,
-            shared=SharedDesk(client, settings),
-        )
-        made.append(Bench(desk, settings, server))
+        made.append(sharing_bench(settings, server, redis_server))
         return made[-1]
 
     yield make
@@ -259,7 +258,7 @@ def test_a_dead_holder_keeps_others_waiting_for_its_lease_only(
     renewals = Renewals(0.5)
     renewals.close()
     dead = Leases(RedisLink(client), renewals)
-    _, mine = dead.take(wish)
+    _, mine = dead.take(wish.flight)
     assert mine
     started = time.monotonic()
     assert len(bench.desk.gather([FNG], bench.context()).observations) == 1
@@ -269,17 +268,18 @@ def test_a_dead_holder_keeps_others_waiting_for_its_lease_only(
 def test_a_living_holder_keeps_its_lease(
     make_desk: MakeDesk, make_call: MakeCall, redis_server: fakeredis.FakeServer
 ) -> None:
-    wish = Wishes(make_desk().settings).wish(FNG, make_call("alternative_me"), "")
+    flight = Wishes(make_desk().settings).wish(FNG, make_call("alternative_me"), "").flight
     client = fakeredis.FakeRedis(server=redis_server, decode_responses=True)
     renewals = Renewals(0.5)
     leases = Leases(RedisLink(client), renewals)
-    token, mine = leases.take(wish)
+    token, mine = leases.take(flight)
     assert mine
     time.sleep(1.2)
-    assert leases.holder(wish) == token
-    assert leases.take(wish) == (token, False)
-    leases.land(wish, token, value="something")
-    assert leases.holder(wish) is None
+    assert leases.holder(flight) == token
+    assert leases.take(flight) == (token, False)
+    leases.land(flight, token, [Landed("sigmax:cache:here", "something", 1000)])
+    assert leases.holder(flight) is None
+    assert client.get("sigmax:cache:here") == "something"
     renewals.close()
 
 
