@@ -17,6 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from sigmax_planner.models import AnalysisRequest, DataMode
 from sigmax_tasks.client import Client
+from sigmax_tasks.portfolio import compared_with
 from sigmax_tasks.settings import load_settings
 from sigmax_tasks.simulator.assets import ASSETS
 from tests.processes import await_workers, free_port, processes, redis_url, wait_until
@@ -61,11 +62,13 @@ def measure(count: int, workers: int, *overrides: str) -> dict[str, Any]:
         ).settings
         submitter = Client(settings, url)
         stack.callback(submitter.close)
+        symbols = [f"{a.base}/USDT" for a in ASSETS if len(a.venues) > 1][:count]
         began = time.monotonic()
         runs = [
             submitter.submit(
                 AnalysisRequest(
-                    symbol=f"{asset.base}/USDT",
+                    symbol=symbol,
+                    watchlist=compared_with(symbol, symbols, None),  # as sigmax-submit sends it
                     risk_profile="balanced",
                     data_mode=DataMode.SIMULATED,
                     as_of=settings.runtime.simulator.as_of,
@@ -74,7 +77,7 @@ def measure(count: int, workers: int, *overrides: str) -> dict[str, Any]:
                     deadline_seconds=300,
                 )
             ).run_id
-            for asset in [asset for asset in ASSETS if len(asset.venues) > 1][:count]
+            for symbol in symbols
         ]
         for _ in submitter.follow(runs):
             pass
