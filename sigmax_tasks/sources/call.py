@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -48,7 +49,8 @@ class Call:
     """Everything one attempt needs. ``series`` is set for needs of kind ``series``.
 
     ``deadline`` is that of the attempt; it moves, up to ``latest``, by the time its requests wait
-    at the gate. ``patience_seconds`` is how long each may wait for the provider's limits.
+    at the gate and by what is done :meth:`off_the_clock`. ``patience_seconds`` is how long each may
+    wait for the provider's limits.
     ``endpoint`` stands in the lineage in place of the path and query that were asked, where those
     asked for much else.
     """
@@ -114,6 +116,15 @@ class Call:
         self.answers.clear()
         latest = self.latest or self.deadline
         self.deadline = Deadline(min(self.began + self.provider.timeout_seconds, latest.at))
+
+    @contextmanager
+    def off_the_clock(self) -> Iterator[None]:
+        """What is done here, or waited for, is not the provider's time, but that of the task."""
+        began = monotonic()
+        try:
+            yield
+        finally:
+            self._extend(monotonic() - began)
 
     def _visit(self, endpoint: str) -> Visit | None:
         lane = self.lane

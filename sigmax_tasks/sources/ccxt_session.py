@@ -107,10 +107,12 @@ class Markets:
     def open_exchange(self, venue: Venue, call: Call) -> Any:
         """A ccxt exchange for this call alone, with its markets; asks again when they are old."""
         entry = self._entry((call.provider_id, call.base_url))
-        exchange = make_exchange(venue, call)
+        with call.off_the_clock():  # it loads a module of ccxt's the first time
+            exchange = make_exchange(venue, call)
         asked_at = clock.monotonic()
-        if not entry.lock.acquire(timeout=max(0.001, call.deadline.remaining)):
-            raise TransientSourceError(call.provider_id, "its list of markets came too late")
+        with call.off_the_clock():
+            if not entry.lock.acquire(timeout=max(0.001, call.deadline.remaining)):
+                raise TransientSourceError(call.provider_id, "its list of markets came too late")
         try:
             old = clock.monotonic() - entry.loaded_at > self._keep_seconds
             if entry.exchange is not None and not old:
@@ -125,8 +127,9 @@ class Markets:
             except SourceError as error:
                 entry.failure, entry.failed_at = error, clock.monotonic()
                 raise
-            loaded = make_exchange(venue, None)
-            loaded.set_markets_from_exchange(exchange)
+            with call.off_the_clock():
+                loaded = make_exchange(venue, None)
+                loaded.set_markets_from_exchange(exchange)
             entry.exchange, entry.failure = loaded, None
             entry.loaded_at = clock.monotonic() - age_seconds
         finally:

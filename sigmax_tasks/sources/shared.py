@@ -163,7 +163,8 @@ class SharedDesk:
                 token, mine = self._leases.take(flight)
                 if mine:
                     return self._load(flight, call, token, keep_seconds, load)
-                self._await(call, lambda token=token: self._landed(flight, token))  # type: ignore[misc]
+                with call.off_the_clock():
+                    self._await(call, lambda token=token: self._landed(flight, token))  # type: ignore[misc]
                 error = self._leases.failure(flight, token)
             except LinkDownError:
                 break

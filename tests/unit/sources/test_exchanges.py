@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from sigmax_tasks.candles import TIMEFRAME_SECONDS
+from sigmax_tasks.clock import Deadline
 from sigmax_tasks.errors import (
     BadPayloadError,
     ConfigurationError,
@@ -547,3 +549,25 @@ def test_loading_works_where_ccxt_is_imported_already() -> None:
     assert exchange_class("kraken") is ccxt.kraken
     with pytest.raises(ConfigurationError, match="no exchange 'mtgox'"):
         exchange_class("mtgox")
+
+
+def test_the_time_it_takes_to_load_ccxt_is_not_the_providers(
+    server: ScriptedServer, make_call: MakeCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kraken(server, Ticker={"error": [], "result": {"XBTUSDT": {"c": ["5", "1"]}}})
+
+    def slowly(*given: Any) -> Any:
+        time.sleep(0.5)
+        return make_exchange(*given)
+
+    monkeypatch.setattr("sigmax_tasks.sources.ccxt_session.make_exchange", slowly)
+    need = DataNeed(source="price_data", kind="ticker", symbol="BTC/USDT")
+    call = make_call("kraken", at(2026, 1, 1), seconds=0.4)
+    call.latest = Deadline.after(10)
+    found = ExchangeAdapter(Markets(3600, 4))(need, call)
+    assert isinstance(found.data, Ticker)
+    assert found.data.last == 5
+    late = make_call("kraken", at(2026, 1, 1), seconds=0.4)
+    late.latest = late.deadline
+    with pytest.raises(TransientSourceError):
+        ExchangeAdapter(Markets(3600, 4))(need, late)
