@@ -248,9 +248,13 @@ def closed_candles(
 
 
 def fetch_ticker(need: DataNeed, call: Call, exchange: Any, venue: Venue, pair: str) -> Observation:
+    """A ticker; to compare, the same as is asked for a whole watchlist."""
     call.answers.clear()
     with translated(call.provider_id):
-        ticker = exchange.fetch_ticker(pair)
+        if need.cross_check and venue.tickers_together == "price":
+            ticker = exchange.fetch_tickers([pair]).get(pair, {})
+        else:
+            ticker = exchange.fetch_ticker(pair)
     return observe_ticker(need, call, venue, ticker)
 
 

@@ -197,7 +197,7 @@ def test_what_is_asked_for_a_watchlist_is_what_each_of_it_would_get_alone(
     settings: SourceSettings, simulator: SimulatorServer
 ) -> None:
     symbols = ("BTC/USDT", "ETH/USDT", "SOL/USDT", "LTC/USDT", "PEPE/USDT")
-    venues = ("kraken", "binance", "okx", "bybit", "defillama_coins")
+    venues = ("kraken", "coinbase", "binance", "okx", "bybit", "defillama_coins")
     sources = {**settings.data_sources}
     sources["price_data"] = sources["price_data"].model_copy(update={"cross_check": venues})
     given = settings.model_copy(update={"data_sources": sources})
