@@ -156,8 +156,7 @@ class SharedDesk:
         flight = self._wishes.flight(Scope(what, ()), call, "")
         while self.keeps:
             try:
-                text = self._link.ask(lambda client: client.get(flight.value_key))
-                kept = Pages.unpacked(str(text)) if text else None
+                kept = self._pages(flight)
                 if kept is not None:
                     return kept
                 token, mine = self._leases.take(flight)
@@ -172,6 +171,10 @@ class SharedDesk:
                 raise error
         return Pages(asked_at=clock.now(), bodies=dict(load()))
 
+    def _pages(self, flight: Flight) -> Pages | None:
+        text = self._link.ask(lambda client: client.get(flight.value_key))
+        return Pages.unpacked(str(text)) if text else None
+
     def _load(
         self,
         flight: Flight,
@@ -183,6 +186,9 @@ class SharedDesk:
         landed: list[Landed] = []
         failure = ""
         try:
+            pages = self._pages(flight)  # the last holder may have landed since we looked
+            if pages is not None:
+                return pages
             pages = Pages(asked_at=clock.now(), bodies=dict(load()))
             text = pages.packed(self._settings.cache.max_entry_bytes)
             if text is not None:

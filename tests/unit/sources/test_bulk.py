@@ -13,10 +13,20 @@ import pytest
 from sigmax_planner.models import DataMode
 from sigmax_tasks.clock import Deadline, use_clock
 from sigmax_tasks.models.observations import DataNeed, Measures, Observation, Series, Ticker
-from sigmax_tasks.settings.sources import source_settings
+from sigmax_tasks.settings.sources import SourceSettings, source_settings
 from sigmax_tasks.sources import Gathered
 from sigmax_tasks.sources.bulk import neighbours
-from tests.unit.sources.conftest import Asked, Bench, FakeClock, ScriptedServer, sharing_bench
+from sigmax_tasks.sources.cache import Flight
+from sigmax_tasks.sources.flights import Leases
+from sigmax_tasks.sources.shared import SharedDesk
+from tests.unit.sources.conftest import (
+    Asked,
+    Bench,
+    FakeClock,
+    MakeCall,
+    ScriptedServer,
+    sharing_bench,
+)
 from tests.unit.sources.test_exchanges import binance, kraken
 
 WATCHLIST = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
@@ -440,3 +450,29 @@ def test_a_list_of_markets_that_cannot_be_had_is_told_to_all_who_wait(
     assert server.count(PAIRS) == 1
     assert len(reasons) == 2
     assert len(set(reasons)) == 1
+
+
+def test_a_list_of_markets_that_landed_since_one_looked_is_not_asked_for_again(
+    settings: SourceSettings, make_call: MakeCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = fakeredis.FakeRedis(decode_responses=True)
+    one, two = (SharedDesk(client, settings) for _ in range(2))
+    call = make_call("kraken", data_mode=DataMode.SIMULATED)
+    asked = []
+    take = Leases.take
+
+    def load() -> dict[str, str]:
+        asked.append("list")
+        return {"/list": "[]"}
+
+    def late(leases: Leases, flight: Flight) -> tuple[str, bool]:
+        """Between looking and taking another worker fetches it."""
+        monkeypatch.setattr(Leases, "take", take)
+        one.pages("markets", call, 60, load)
+        return take(leases, flight)
+
+    monkeypatch.setattr(Leases, "take", late)
+    assert two.pages("markets", call, 60, load).bodies == {"/list": "[]"}
+    assert asked == ["list"]
+    one.close()
+    two.close()
