@@ -48,9 +48,15 @@ class Proxy:
         self._loop.run_forever()
         server.close()
         self._abort()
-        # Connections that end so are over at once; nothing is left to wait for longer.
-        self._loop.run_until_complete(asyncio.sleep(0.1))
+        self._loop.run_until_complete(self._end())
         self._loop.close()
+
+    async def _end(self) -> None:
+        """Connections that are aborted are over at once; nothing is left to wait for longer."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
