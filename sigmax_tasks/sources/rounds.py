@@ -19,6 +19,7 @@ from sigmax_tasks.errors import (
     BulkRefusedError,
     NeverHereError,
     PermanentSourceError,
+    RateLimitedError,
     SourceError,
     StoppedError,
     TransientSourceError,
@@ -32,6 +33,7 @@ from sigmax_tasks.sources.cache import Flight, Wish
 from sigmax_tasks.sources.call import Call, bad_payload
 from sigmax_tasks.sources.candidates import Candidate, Lookup
 from sigmax_tasks.sources.http import Exchange, Meter, Purse
+from sigmax_tasks.sources.quota import QuotaWaitError
 from sigmax_tasks.sources.registry import Provider
 from sigmax_tasks.sources.shared import SharedDesk
 from sigmax_tasks.sources.standing import Standing, pause
@@ -41,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 _SHARE_WHILE_OTHERS_WAIT: Final = 0.6
 _REFUSED_SECONDS: Final = 600.0
+_FAILING_SECONDS: Final = 60.0
+_FAILURES_IN_A_ROW: Final = 2
 _MOST_REFUSED: Final = 1_000
 
 
@@ -111,21 +115,44 @@ class Barred:
 
 
 class Refused:
-    """Requests for many things that a provider would not answer: asked one by one for a while."""
+    """Requests for many things that a provider does not answer: asked one by one for a while.
+
+    It refuses them for good, or it failed twice in a row, as one does that takes too long over
+    many things and not over one.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._until: dict[Flight, float] = {}
+        self._failures: dict[Flight, int] = {}
 
     def note(self, flight: Flight) -> None:
         with self._lock:
-            if len(self._until) >= _MOST_REFUSED:
-                self._until.clear()
-            self._until[flight] = monotonic() + _REFUSED_SECONDS
+            self._bar(flight, _REFUSED_SECONDS)
+
+    def failed(self, flight: Flight) -> None:
+        """It may be answered another time."""
+        with self._lock:
+            failures = self._failures.pop(flight, 0) + 1
+            if failures >= _FAILURES_IN_A_ROW:
+                self._bar(flight, _FAILING_SECONDS)
+                return
+            if len(self._failures) >= _MOST_REFUSED:
+                self._failures.clear()
+            self._failures[flight] = failures
+
+    def answered(self, flight: Flight) -> None:
+        with self._lock:
+            self._failures.pop(flight, None)
 
     def holds(self, flight: Flight) -> bool:
         with self._lock:
             return self._until.get(flight, 0.0) > monotonic()
+
+    def _bar(self, flight: Flight, seconds: float) -> None:
+        if len(self._until) >= _MOST_REFUSED:
+            self._until.clear()
+        self._until[flight] = monotonic() + seconds
 
 
 @dataclass(frozen=True)
@@ -251,7 +278,7 @@ class Rounds:
         if not self.refused.holds(flight):
             try:
                 return self.shared.fetch_all(
-                    flight, wish, lambda: self._ask_all(bulk, part, scope, call, context)
+                    flight, wish, lambda: self._ask_all(bulk, part, scope, flight, call, context)
                 )
             except BulkRefusedError as error:
                 logger.info("%s is asked one by one: %s", call.provider_id, error.problem)
@@ -272,7 +299,13 @@ class Rounds:
         return None if scope is None else (scope, bulk)
 
     def _ask_all(
-        self, bulk: Bulk, part: Part, scope: Scope, call: Call, context: FetchContext
+        self,
+        bulk: Bulk,
+        part: Part,
+        scope: Scope,
+        flight: Flight,
+        call: Call,
+        context: FetchContext,
     ) -> list[tuple[Wish, Outcome]]:
         try:
             with self._asking(call):
@@ -281,6 +314,12 @@ class Rounds:
             raise
         except PermanentSourceError as error:
             raise BulkRefusedError(call.provider_id, error.problem) from error
+        except (RateLimitedError, QuotaWaitError, OfflineError):
+            raise  # one by one would be asked for no better
+        except TransientSourceError:
+            self.refused.failed(flight)
+            raise
+        self.refused.answered(flight)
         found = []
         for other, outcome in outcomes:
             wish = self._wish(other.need, replace(call, series=other.series), context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import fakeredis
@@ -275,6 +276,53 @@ def test_a_request_for_many_that_fails_in_passing_is_made_again(
     assert only(gathered).lineage.symbol == "BTC/USDT"
     asked = [query["ids"] for path, query, _ in server.asked if path == MARKETS]
     assert asked == ["bitcoin,ethereum,solana"] * 2
+
+
+def test_a_provider_that_keeps_failing_over_many_is_asked_one_by_one(
+    server: ScriptedServer, make_desk: MakeDesk
+) -> None:
+    """As one that needs too long for many of them, and has an answer for one."""
+
+    def overtaxed(asked: Asked) -> None:
+        if "," in asked.query["ids"]:
+            asked.send({"error": "took too long"}, 504)
+        else:
+            market_rows(asked)
+
+    server.routes[MARKETS] = overtaxed
+    bench = make_desk()
+    found = {s: only(ask(bench, s, market(s))) for s in WATCHLIST}
+    assert [o.lineage.symbol for o in found.values()] == list(WATCHLIST)
+    asked = [query["ids"] for path, query, _ in server.asked if path == MARKETS]
+    many = "bitcoin,ethereum,solana"
+    assert asked == [many, many, "bitcoin", "ethereum", "solana"]
+
+
+def test_one_by_one_is_not_tried_where_there_are_too_many_requests_already(
+    server: ScriptedServer, make_desk: MakeDesk
+) -> None:
+    server.routes[MARKETS] = partial(
+        Asked.send, body={"error": "slow down"}, status=429, headers={"Retry-After": "0.01"}
+    )
+    bench = make_desk()
+    assert not ask(bench, "BTC/USDT", market("BTC/USDT")).observations
+    asked = [query["ids"] for path, query, _ in server.asked if path == MARKETS]
+    assert len(asked) > 2
+    assert set(asked) == {"bitcoin,ethereum,solana"}
+
+
+def test_failures_between_answers_do_not_add_up(
+    server: ScriptedServer, make_desk: MakeDesk
+) -> None:
+    later = partial(Asked.send, body={"error": "later"}, status=503)
+    server.routes[MARKETS] = [later, market_rows, later, market_rows]
+    one = make_desk()
+    assert ask(one, "BTC/USDT", market("BTC/USDT")).observations
+    client = one.desk._rounds.shared._link.client  # type: ignore[union-attr]
+    client.delete(*client.keys("sigmax:cache:coingecko:*"))
+    assert ask(one, "BTC/USDT", market("BTC/USDT")).observations
+    asked = [query["ids"] for path, query, _ in server.asked if path == MARKETS]
+    assert asked == ["bitcoin,ethereum,solana"] * 4
 
 
 def test_more_rows_than_one_page_are_no_answer(server: ScriptedServer, make_desk: MakeDesk) -> None:
