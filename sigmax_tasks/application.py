@@ -22,6 +22,9 @@ from sigmax_tasks.settings.runtime import RuntimeSettings
 
 DEFAULT_BROKER_URL = "redis://127.0.0.1:6379/0"
 RESULT_BACKEND = "sigmax_tasks.result_backend.Backend"
+EVENTS = "sigmax_tasks.worker_events:Events"
+ANSWER_TIMEOUT_SECONDS = 5.0
+"""How long Celery waits for an answer of Redis: some times in a row while a worker stops."""
 
 
 def survive_broker_restart() -> None:
@@ -46,7 +49,9 @@ def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
     use_lean_transport()
     broker_url = checked_broker_url(broker_url)
     tls = celery_tls(broker_url)
-    app = Celery("sigmax", broker=broker_url, backend=f"{RESULT_BACKEND}+{broker_url}")
+    app = Celery(
+        "sigmax", broker=broker_url, backend=f"{RESULT_BACKEND}+{broker_url}", events=EVENTS
+    )
     app.conf.update(
         # For Flower, which does not read it from the address.
         broker_use_ssl=tls,
@@ -78,6 +83,8 @@ def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 25,
             "socket_connect_timeout": runtime.broker.connect_timeout_seconds,
+            # A connection that is dead at the other end only would be waited for without an end.
+            "socket_timeout": ANSWER_TIMEOUT_SECONDS,
         },
         # A message is acknowledged when its work is done, so a dead worker's work is redelivered.
         task_acks_late=True,
@@ -88,6 +95,8 @@ def make_app(runtime: RuntimeSettings, broker_url: str) -> Celery:
         result_expires=900,
         result_backend_thread_safe=True,
         redis_socket_keepalive=True,
+        redis_socket_timeout=ANSWER_TIMEOUT_SECONDS,
+        redis_socket_connect_timeout=runtime.broker.connect_timeout_seconds,
         redis_backend_health_check_interval=25,
         worker_pool=runtime.worker.pool,
         worker_concurrency=runtime.worker.concurrency,

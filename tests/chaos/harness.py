@@ -151,6 +151,16 @@ class ChaosPool:
             (self.folder / "appendonly.aof").unlink(missing_ok=True)
         self._redis = self._start_redis()
 
+    @contextlib.contextmanager
+    def stuck_redis(self) -> Iterator[None]:
+        """Redis is there for the block and answers nobody."""
+        assert self._redis is not None
+        os.kill(self._redis.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._redis.pid, signal.SIGCONT)
+
     def fill_disk(self, *, full: bool = True) -> None:
         """Redis can write no byte more to its append-only file; or can again."""
         if self._redis is not None:

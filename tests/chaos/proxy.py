@@ -19,6 +19,7 @@ class Proxy:
         self.latency_seconds = 0.0
         self._target = target_port
         self._writers: set[asyncio.StreamWriter] = set()
+        self._silent: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -34,6 +35,10 @@ class Proxy:
     def cut(self) -> None:
         """Abort every connection, answers under way included."""
         self._loop.call_soon_threadsafe(self._abort)
+
+    def silence(self) -> None:
+        """Carry nothing over the connections there are, and tell neither end; new ones work."""
+        self._loop.call_soon_threadsafe(lambda: self._silent.update(self._writers))
 
     def _abort(self) -> None:
         for writer in tuple(self._writers):
@@ -69,15 +74,18 @@ class Proxy:
         try:
             await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
         finally:
-            self._writers -= pair
-            for each in pair:
+            self._writers -= pair - self._silent
+            for each in pair - self._silent:
                 each.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while data := await reader.read(CHUNK_BYTES):
+                if writer in self._silent:
+                    continue
                 if self.latency_seconds:
                     await asyncio.sleep(self.latency_seconds)
                 writer.write(data)
                 await writer.drain()
-        writer.transport.abort()
+        if writer not in self._silent:
+            writer.transport.abort()

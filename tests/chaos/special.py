@@ -10,6 +10,7 @@ from typing import Any
 import redis
 
 from sigmax_planner.models import AnalysisRequest, DataMode
+from sigmax_tasks.application import ANSWER_TIMEOUT_SECONDS
 from sigmax_tasks.client import Client
 from sigmax_tasks.errors import ClusterUnreachableError
 from sigmax_tasks.models.research import TaskStatus
@@ -65,6 +66,32 @@ def disk(runs: int) -> Outcome:
         await_runs(pool, run_ids, tally)
         stayed = [worker.pid for worker in pool.alive()] == workers
     return tally, tally.good and stayed and "cannot write to its disk" in told
+
+
+def silence(runs: int) -> Outcome:
+    """Connections die at one end only, as behind a firewall that forgot them; no worker ends."""
+    tally = Tally()
+    with chaos_pool() as pool:
+        run_ids = submit(pool, runs)
+        workers = [worker.pid for worker in pool.alive()]
+        pool.proxy.silence()
+        await_runs(pool, run_ids, tally)
+        await_runs(pool, submit(pool, runs), tally)
+        stayed = [worker.pid for worker in pool.alive()] == workers
+    return tally, tally.good and stayed
+
+
+def stuck(runs: int) -> Outcome:
+    """Redis answers nobody for longer than anybody waits; no worker ends."""
+    tally = Tally()
+    with chaos_pool() as pool:
+        run_ids = submit(pool, runs)
+        workers = [worker.pid for worker in pool.alive()]
+        with pool.stuck_redis():
+            time.sleep(2 * ANSWER_TIMEOUT_SECONDS)
+        await_runs(pool, run_ids, tally)
+        stayed = [worker.pid for worker in pool.alive()] == workers
+    return tally, tally.good and stayed
 
 
 def _refusal(pool: ChaosPool) -> str:
@@ -150,6 +177,8 @@ SPECIAL: dict[str, Callable[[int], Outcome]] = {
     "duplicate": duplicate,
     "wipe": wipe,
     "full disk": disk,
+    "silence": silence,
+    "stuck": stuck,
     "older worker": older,
     "poison": poison,
     "liar": liar,

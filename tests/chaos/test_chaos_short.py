@@ -36,7 +36,7 @@ def test_every_run_ends_in_exactly_one_decision(pool: ChaosPool, fault: str, mom
     assert tally.good, tally
 
 
-@pytest.mark.parametrize("name", ["duplicate", "wipe", "poison", "full disk"])
+@pytest.mark.parametrize("name", ["duplicate", "wipe", "poison", "full disk", "silence"])
 def test_a_cell_of_its_own(name: str) -> None:
     tally, good = SPECIAL[name](2)
     assert good, tally
