@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -23,10 +24,21 @@ MOST_CONNECTIONS = 4_000
 def connect(
     url: str, *, connect_timeout_seconds: float, answer_timeout_seconds: float = 10
 ) -> redis.Redis:
-    """A thread-safe client; commands are tried again once, within the connection time-out.
+    """A thread-safe client; what fails is tried again once.
 
+    A Redis that takes a connection and does not greet counts as one that cannot be connected to.
     Raises :class:`ConfigurationError` for an address that is not one of Redis.
     """
+
+    def greet(connection: Any) -> None:
+        connection._sock.settimeout(connect_timeout_seconds)
+        try:
+            # Greeting tells whether it is well; redis-py would ask for that in a retry of its own.
+            connection.on_connect_check_health(check_health=False)
+        finally:
+            if connection._sock is not None:
+                connection._sock.settimeout(answer_timeout_seconds)
+
     return StepClient.from_url(
         checked_broker_url(url),
         decode_responses=True,
@@ -34,6 +46,7 @@ def connect(
         socket_timeout=answer_timeout_seconds,
         socket_keepalive=not url.startswith("unix"),
         health_check_interval=25,
+        redis_connect_func=greet,
         # One for each thread that waits for an answer; redis-py allows 100.
         max_connections=MOST_CONNECTIONS,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
