@@ -175,6 +175,10 @@ class ChaosPool:
         """The workers that run."""
         return [each for each in self._workers if each is not None and each.poll() is None]
 
+    def pids(self) -> list[int]:
+        """Of the workers that run, by number."""
+        return [process.pid for process in self.alive()]
+
     def upgrade_worker(self, number: int) -> None:
         """TERM to a worker; the supervisor starts it again, as ours, when it has finished."""
         self._each.pop(number, None)

@@ -91,7 +91,8 @@ def _work(original: Any, self: TaskRunner, run: Any, task: Any, *rest: Any) -> N
         os.kill(os.getpid(), signal.SIGKILL)
     with contextlib.suppress(redis.RedisError):
         began = time.monotonic()
-        late = _client.hexists(f"sigmax:out:{run.run_id}", task.task_id)
+        direct = RunStore(_client, self._settings.runtime)
+        late = task.task_id in direct.outcome_ids(run.run_id)
         # A process that was frozen while we looked would have begun before, but for our looking.
         if late and time.monotonic() - began < LOOK_SECONDS:
             _client.hincrby(f"chaos:late:{run.run_id}", task.task_id, 1)

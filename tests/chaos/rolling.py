@@ -46,7 +46,7 @@ def rolling(runs: int, workers: int = WORKERS) -> tuple[Tally, bool]:
         waiting.start()
         client = redis.Redis.from_url(pool.url, decode_responses=True)
         for number in range(workers):
-            pids = {process.pid for process in pool.alive()}
+            pids = set(pool.pids())
             pool.upgrade_worker(number)
             wait_until(
                 lambda pids=pids: (

@@ -59,12 +59,12 @@ def disk(runs: int) -> Outcome:
     tally = Tally()
     with chaos_pool(redis_options=("--appendfsync", "everysec")) as pool:
         run_ids = submit(pool, runs)
-        workers = [worker.pid for worker in pool.alive()]
+        workers = pool.pids()
         pool.fill_disk()
         told = _refusal(pool)
         pool.fill_disk(full=False)
         await_runs(pool, run_ids, tally)
-        stayed = [worker.pid for worker in pool.alive()] == workers
+        stayed = pool.pids() == workers
     return tally, tally.good and stayed and "cannot write to its disk" in told
 
 
@@ -73,11 +73,11 @@ def silence(runs: int) -> Outcome:
     tally = Tally()
     with chaos_pool() as pool:
         run_ids = submit(pool, runs)
-        workers = [worker.pid for worker in pool.alive()]
+        workers = pool.pids()
         pool.proxy.silence()
         await_runs(pool, run_ids, tally)
         await_runs(pool, submit(pool, runs), tally)
-        stayed = [worker.pid for worker in pool.alive()] == workers
+        stayed = pool.pids() == workers
     return tally, tally.good and stayed
 
 
@@ -86,11 +86,11 @@ def stuck(runs: int) -> Outcome:
     tally = Tally()
     with chaos_pool() as pool:
         run_ids = submit(pool, runs)
-        workers = [worker.pid for worker in pool.alive()]
+        workers = pool.pids()
         with pool.stuck_redis():
             time.sleep(2 * ANSWER_TIMEOUT_SECONDS)
         await_runs(pool, run_ids, tally)
-        stayed = [worker.pid for worker in pool.alive()] == workers
+        stayed = pool.pids() == workers
     return tally, tally.good and stayed
 
 

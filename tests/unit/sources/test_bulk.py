@@ -113,6 +113,31 @@ def market_rows(asked: Asked) -> None:
     )
 
 
+def refusing_many(status: int) -> Callable[[Asked], None]:
+    """Has an answer for one coin, and that status for more."""
+
+    def answer(asked: Asked) -> None:
+        if "," in asked.query["ids"]:
+            asked.send({"error": "too many ids"}, status)
+        else:
+            market_rows(asked)
+
+    return answer
+
+
+def later(asked: Asked) -> None:
+    asked.send({"error": "later"}, 503)
+
+
+def coins_asked_for(server: ScriptedServer) -> list[str]:
+    """The coins of each request for what coins are worth."""
+    return [query["ids"] for path, query, _ in server.asked if path == MARKETS]
+
+
+def redis_of(bench: Bench) -> Any:
+    return bench.desk._rounds.shared._link.client  # type: ignore[union-attr]
+
+
 def only(gathered: Gathered) -> Observation:
     (found,) = gathered.observations
     return found
@@ -215,7 +240,7 @@ def test_what_was_not_there_is_asked_for_again_once_its_time_is_over(
     need = metric("mvrv", "BTC/USDT")
     bench = make_desk()
     assert not ask(bench, "BTC/USDT", need).observations
-    client = bench.desk._rounds.shared._link.client  # type: ignore[union-attr]
+    client = redis_of(bench)
     kept = {key: client.pttl(key) for key in client.keys("sigmax:cache:coinmetrics:*:refused")}
     ttl_ms = bench.settings.data_sources["onchain"].ttl_seconds * 1000
     assert kept
@@ -252,16 +277,10 @@ def test_an_older_answer_stands_in_where_a_request_for_many_brings_a_bad_one(
 def test_a_provider_that_refuses_many_at_once_is_asked_one_by_one(
     server: ScriptedServer, make_desk: MakeDesk
 ) -> None:
-    def picky(asked: Asked) -> None:
-        if "," in asked.query["ids"]:
-            asked.send({"error": "too many ids"}, 400)
-        else:
-            market_rows(asked)
-
-    server.routes[MARKETS] = picky
+    server.routes[MARKETS] = refusing_many(400)
     bench = make_desk()
     found = {s: only(ask(bench, s, market(s))) for s in WATCHLIST}
-    asked = [query["ids"] for path, query, _ in server.asked if path == MARKETS]
+    asked = coins_asked_for(server)
     assert asked == ["bitcoin,ethereum,solana", "bitcoin", "ethereum", "solana"]
     assert found["SOL/USDT"].lineage.endpoint.endswith(
         "ids=solana&per_page=250&price_change_percentage=7d,30d,1y"
@@ -271,10 +290,10 @@ def test_a_provider_that_refuses_many_at_once_is_asked_one_by_one(
 def test_a_request_for_many_that_fails_in_passing_is_made_again(
     server: ScriptedServer, make_desk: MakeDesk
 ) -> None:
-    server.routes[MARKETS] = [lambda asked: asked.send({"error": "later"}, 503), market_rows]
+    server.routes[MARKETS] = [later, market_rows]
     gathered = ask(make_desk(), "BTC/USDT", market("BTC/USDT"))
     assert only(gathered).lineage.symbol == "BTC/USDT"
-    asked = [query["ids"] for path, query, _ in server.asked if path == MARKETS]
+    asked = coins_asked_for(server)
     assert asked == ["bitcoin,ethereum,solana"] * 2
 
 
@@ -282,18 +301,11 @@ def test_a_provider_that_keeps_failing_over_many_is_asked_one_by_one(
     server: ScriptedServer, make_desk: MakeDesk
 ) -> None:
     """As one that needs too long for many of them, and has an answer for one."""
-
-    def overtaxed(asked: Asked) -> None:
-        if "," in asked.query["ids"]:
-            asked.send({"error": "took too long"}, 504)
-        else:
-            market_rows(asked)
-
-    server.routes[MARKETS] = overtaxed
+    server.routes[MARKETS] = refusing_many(504)
     bench = make_desk()
     found = {s: only(ask(bench, s, market(s))) for s in WATCHLIST}
     assert [o.lineage.symbol for o in found.values()] == list(WATCHLIST)
-    asked = [query["ids"] for path, query, _ in server.asked if path == MARKETS]
+    asked = coins_asked_for(server)
     many = "bitcoin,ethereum,solana"
     assert asked == [many, many, "bitcoin", "ethereum", "solana"]
 
@@ -306,7 +318,7 @@ def test_one_by_one_is_not_tried_where_there_are_too_many_requests_already(
     )
     bench = make_desk()
     assert not ask(bench, "BTC/USDT", market("BTC/USDT")).observations
-    asked = [query["ids"] for path, query, _ in server.asked if path == MARKETS]
+    asked = coins_asked_for(server)
     assert len(asked) > 2
     assert set(asked) == {"bitcoin,ethereum,solana"}
 
@@ -314,14 +326,13 @@ def test_one_by_one_is_not_tried_where_there_are_too_many_requests_already(
 def test_failures_between_answers_do_not_add_up(
     server: ScriptedServer, make_desk: MakeDesk
 ) -> None:
-    later = partial(Asked.send, body={"error": "later"}, status=503)
     server.routes[MARKETS] = [later, market_rows, later, market_rows]
     one = make_desk()
     assert ask(one, "BTC/USDT", market("BTC/USDT")).observations
-    client = one.desk._rounds.shared._link.client  # type: ignore[union-attr]
+    client = redis_of(one)
     client.delete(*client.keys("sigmax:cache:coingecko:*"))
     assert ask(one, "BTC/USDT", market("BTC/USDT")).observations
-    asked = [query["ids"] for path, query, _ in server.asked if path == MARKETS]
+    asked = coins_asked_for(server)
     assert asked == ["bitcoin,ethereum,solana"] * 4
 
 
@@ -351,7 +362,7 @@ def test_nothing_else_is_asked_for_in_a_replay_or_where_nothing_is_shared(
 ) -> None:
     server.routes[MARKETS] = market_rows
     ask(make_desk(**settings), "BTC/USDT", market("BTC/USDT"), **changes)
-    assert [query["ids"] for path, query, _ in server.asked if path == MARKETS] == ["bitcoin"]
+    assert coins_asked_for(server) == ["bitcoin"]
 
 
 def binance_tickers(asked: Asked) -> None:
